@@ -1,0 +1,118 @@
+"""Every registry of segkit.
+
+MMEngine's Runner builds through MMEngine's root registries, so each root has a child here and finds
+segkit's classes through it. Backbones, decode heads and losses have registries of their own: a head
+given as a backbone is then an error that says so.
+"""
+import difflib
+from typing import Optional
+
+from mmengine import registry as mmengine_registry
+from mmengine.logging import print_log
+from mmengine.registry import Registry
+
+from segkit.errors import ConfigError
+
+SCOPE = 'segkit'
+
+
+class UnknownNameError(ConfigError, KeyError):
+    """A name that is not registered; also a KeyError, which MMEngine's callers catch."""
+
+    __str__ = Exception.__str__
+
+
+class SegkitRegistry(Registry):
+    """A registry whose failed look-up names the kind, the nearest names and what is there.
+
+    Args:
+        name: What the registry holds, in words that can stand in an error message.
+        fallback: Searched, with one notice, when a name is not found here.
+        **kwargs: As for :class:`mmengine.registry.Registry`.
+    """
+
+    def __init__(self, name: str, fallback: Optional[Registry] = None, **kwargs) -> None:
+        super().__init__(name, scope=SCOPE, **kwargs)
+        self.fallback = fallback
+
+    def names(self) -> list[str]:
+        """Every name that :meth:`get` would find here, sorted."""
+        self.import_from_location()
+        names = set(self._module_dict)
+        if self.parent is not None:
+            self.parent.import_from_location()
+            names |= set(self.parent._module_dict)
+        return sorted(names)
+
+    def get(self, key: str):
+        """Return the class registered as ``key``.
+
+        Raises:
+            UnknownNameError: If nothing of this kind has that name.
+        """
+        plain = key[len(SCOPE) + 1:] if key.startswith(SCOPE + '.') else key
+        if plain in self.names():
+            return super().get(plain)
+        if '.' in plain:  # 'package.module.Class', as lazy configs are dumped, or another scope
+            try:
+                return super().get(plain)
+            except RuntimeError:
+                pass
+        elif self.fallback is not None:
+            self.fallback.import_from_location()
+            if plain in self.fallback.module_dict:
+                print_log(
+                    f"'{plain}' was registered in {self.fallback.name.upper()}; segkit looks for a "
+                    f'{self.name} in {self.name.upper().replace(" ", "_")}S.', 'current')
+                return self.fallback.module_dict[plain]
+        raise UnknownNameError(self._explain(plain))
+
+    def _explain(self, name: str) -> str:
+        lines = [f"'{name}' is not a registered {self.name}."]
+        others = [r.name for r in ALL if r is not self and name in r.names()]
+        near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.6)
+        if others:
+            lines[0] = f"'{name}' is a {others[0]}, and a {self.name} is expected here."
+        if near:
+            lines.append('Nearest: ' + ', '.join(near) + '.')
+        own = sorted(self.module_dict) or self.names()
+        shown = ', '.join(own[:40]) + (', ...' if len(own) > 40 else '')
+        lines.append(f'Registered in segkit: {shown}.')
+        return '\n'.join(lines)
+
+
+def _child(root: str, name: str, *locations: str) -> SegkitRegistry:
+    return SegkitRegistry(
+        name, parent=getattr(mmengine_registry, root), locations=list(locations))
+
+
+RUNNERS = _child('RUNNERS', 'runner', 'segkit.engine')
+RUNNER_CONSTRUCTORS = _child('RUNNER_CONSTRUCTORS', 'runner constructor')
+LOOPS = _child('LOOPS', 'loop', 'segkit.engine')
+HOOKS = _child('HOOKS', 'hook', 'segkit.engine')
+LOG_PROCESSORS = _child('LOG_PROCESSORS', 'log processor', 'segkit.engine')
+STRATEGIES = _child('STRATEGIES', 'strategy')
+OPTIMIZERS = _child('OPTIMIZERS', 'optimizer')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'optimizer wrapper', 'segkit.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'optimizer wrapper constructor')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS', 'parameter scheduler')
+DATASETS = _child('DATASETS', 'dataset', 'segkit.datasets')
+DATA_SAMPLERS = _child('DATA_SAMPLERS', 'data sampler', 'segkit.datasets')
+TRANSFORMS = _child('TRANSFORMS', 'transform', 'segkit.datasets')
+MODELS = _child('MODELS', 'model', 'segkit.models')
+MODEL_WRAPPERS = _child('MODEL_WRAPPERS', 'model wrapper', 'segkit.engine')
+WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS', 'weight initializer', 'segkit.models')
+METRICS = _child('METRICS', 'metric', 'segkit.evaluation')
+EVALUATOR = _child('EVALUATOR', 'evaluator', 'segkit.evaluation')
+VISUALIZERS = _child('VISUALIZERS', 'visualizer', 'segkit.visualization')
+VISBACKENDS = _child('VISBACKENDS', 'visualization backend', 'segkit.visualization')
+INFERENCERS = _child('INFERENCERS', 'inferencer', 'segkit.apis')
+TASK_UTILS = _child('TASK_UTILS', 'task utility')
+
+BACKBONES = SegkitRegistry('backbone', fallback=MODELS, locations=['segkit.models'])
+DECODE_HEADS = SegkitRegistry('decode head', fallback=MODELS, locations=['segkit.models'])
+LOSSES = SegkitRegistry('loss', fallback=MODELS, locations=['segkit.models'])
+
+ALL = (BACKBONES, DECODE_HEADS, LOSSES, MODELS, DATASETS, TRANSFORMS, DATA_SAMPLERS, METRICS, HOOKS, LOOPS,
+       VISUALIZERS, VISBACKENDS, OPTIMIZERS, OPTIM_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS,
+       WEIGHT_INITIALIZERS, LOG_PROCESSORS, MODEL_WRAPPERS, RUNNERS, INFERENCERS)
