@@ -1,0 +1,202 @@
+"""Run a text config file and its bases, with values given from outside put in as the file runs.
+
+MMEngine merges ``--cfg-options`` after the files ran, which is too late for a variable such as ``crop_size``:
+whatever was built from it holds the old value already. Here an override of a variable is assigned right
+behind each assignment of it, in every file of the chain, so that what is built from it is right.
+"""
+import ast
+import copy
+import difflib
+import os
+import re
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from segkit.errors import ConfigError
+
+BASE = '_base_'
+
+
+@dataclass
+class LoadedFile:
+    """What one config file says, and what its bases said before it.
+
+    Attributes:
+        values: The merged top-level values, bases included.
+        origins: For each top-level key, the files that set it, the deciding one last.
+        assigned: For each top-level name assigned in any file of the chain, its (file, line) places.
+        unread: Of those, the places whose name no later statement of its own file reads.
+    """
+    values: ConfigDict
+    origins: dict[str, list[Path]] = field(default_factory=dict)
+    assigned: dict[str, list[tuple[Path, int]]] = field(default_factory=dict)
+    unread: list[tuple[str, Path, int]] = field(default_factory=list)
+
+
+def run_file(path: Path, variables: dict[str, Any]) -> LoadedFile:
+    """Run ``path`` and its bases.
+
+    Args:
+        path: A ``.py`` file in text style (``_base_ = [...]``).
+        variables: Dotted names of variables and their values from outside, for example
+            ``{'crop_size': (64, 64), 'norm_cfg.type': 'BN'}``.
+
+    Raises:
+        ConfigError: If a file is missing, does not run, or two bases set the same key.
+    """
+    if not path.is_file():
+        raise ConfigError(_missing(path))
+    tree = _parse(path)
+    loaded = LoadedFile(ConfigDict())
+    for base in _bases(tree, path):
+        below = run_file(base, variables)
+        twice = sorted(set(below.values) & set(loaded.values))
+        if twice:
+            raise ConfigError(f'{path}: two of its bases set {", ".join(twice)}.\nSecond one: {base}\n'
+                              'Each key may come from one base only; remove it from the other.')
+        loaded.values.update(below.values)
+        loaded.origins.update(below.origins)
+        loaded.unread += below.unread
+        for name, places in below.assigned.items():
+            loaded.assigned.setdefault(name, []).extend(places)
+
+    taken = {n.attr for n in ast.walk(tree)
+             if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == BASE}
+    loaded.unread = [place for place in loaded.unread if place[0] not in taken]
+    read = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    for name, line in _assignments(tree):
+        loaded.assigned.setdefault(name, []).append((path, line))
+        if name not in read:
+            loaded.unread.append((name, path, line))
+
+    own = _execute(_with_overrides(tree, variables), path, loaded.values, variables)
+    for key in own:
+        loaded.origins.setdefault(key, []).append(path)
+    try:
+        merged = Config._merge_a_into_b(ConfigDict(own), loaded.values)
+    except (TypeError, KeyError) as error:
+        raise ConfigError(f'{path}: cannot be merged into its base: {" ".join(str(error).split())}') from error
+    loaded.values = ConfigDict({k: v for k, v in merged.items()})
+    return loaded
+
+
+def _missing(path: Path) -> str:
+    folder = path.parent
+    while not folder.is_dir():
+        folder = folder.parent
+    there = sorted(p.name for p in folder.glob('*.py'))
+    near = difflib.get_close_matches(path.name, there, n=3, cutoff=0.5)
+    hint = f'Nearest there: {", ".join(near)}' if near else f'The nearest folder that exists is {folder}'
+    return f'Config file not found: {path}\n{hint}'
+
+
+def _parse(path: Path) -> ast.Module:
+    text = path.read_text(encoding='utf-8')
+    names = dict(fileDirname=str(path.parent), fileBasename=path.name, fileBasenameNoExtension=path.stem,
+                 fileExtname=path.suffix)
+    for name, value in names.items():
+        text = re.sub(r'\{\{\s*' + name + r'\s*\}\}', lambda _, v=value: v.replace('\\', '/'), text)
+    text = re.sub(r'\{\{\s*\$(\w+):(.*?)\s*\}\}', lambda m: os.environ.get(m[1], m[2]), text)
+    text = re.sub(r"""(["']?)\{\{\s*(_base_(?:\.\w+)+)\s*\}\}\1""", r'\2', text)
+    try:
+        return ast.parse(text, filename=str(path))
+    except SyntaxError as error:
+        raise ConfigError(f'{path}:{error.lineno}: {error.msg}\n{(error.text or "").rstrip()}') from error
+
+
+def _bases(tree: ast.Module, path: Path) -> list[Path]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == BASE for t in node.targets):
+            tree.body.remove(node)
+            bases = ast.literal_eval(node.value)
+            bases = [bases] if isinstance(bases, str) else list(bases)
+            return [(path.parent / os.path.expanduser(b)).resolve() for b in bases]
+    return []
+
+
+def _assignments(tree: ast.Module) -> list[tuple[str, int]]:
+    found = []
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, 'target', None)]
+        found += [(t.id, node.lineno) for t in targets if isinstance(t, ast.Name)]
+    return found
+
+
+def _with_overrides(tree: ast.Module, variables: dict[str, Any]) -> ast.Module:
+    roots = {name.split('.')[0] for name in variables}
+    body = []
+    for node in tree.body:
+        body.append(node)
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name) and target.id in roots:
+                    again = ast.parse(f'{target.id} = __overridden__({target.id!r}, {target.id})').body[0]
+                    body.append(ast.copy_location(again, node))
+    return ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
+
+
+def _execute(tree: ast.Module, path: Path, base: ConfigDict, variables: dict[str, Any]) -> dict[str, Any]:
+
+    def overridden(name: str, value: Any) -> Any:
+        value = copy.deepcopy(value)
+        for key, new in variables.items():
+            root, *rest = key.split('.')
+            if root == name:
+                value = assign(value, rest, new, f'{path}: {key}')
+        return value
+
+    # A file may change what it took from its base; the base's own values must stay as they were.
+    namespace: dict[str, Any] = {BASE: copy.deepcopy(base), '__overridden__': overridden, '__file__': str(path)}
+    given = set(namespace)
+    try:
+        exec(compile(tree, str(path), 'exec'), namespace)
+    except ConfigError:
+        raise
+    except Exception as error:
+        line = _line_of(error, path)
+        raise ConfigError(f'{path}{line}: {type(error).__name__}: {error}') from error
+    skip = (types.ModuleType, types.FunctionType)
+    return {k: v for k, v in namespace.items()
+            if k not in given and not k.startswith('__') and not isinstance(v, skip)}
+
+
+def _line_of(error: Exception, path: Path) -> str:
+    line, trace = '', error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = f':{trace.tb_lineno}'
+        trace = trace.tb_next
+    return line
+
+
+def assign(tree: Any, keys: list[str], value: Any, where: str) -> Any:
+    """Put ``value`` at ``keys`` below ``tree`` and return the tree; a dict over a dict is merged into it.
+
+    Raises:
+        ConfigError: If the keys lead through something that is neither a dict nor a list.
+    """
+    if not keys:
+        if isinstance(tree, dict) and isinstance(value, dict) and not value.get('_delete_'):
+            for key, new in value.items():
+                tree[key] = assign(tree.get(key), [], new, where)
+            return tree
+        if isinstance(value, dict):
+            value = {k: v for k, v in value.items() if k != '_delete_'}
+        return copy.deepcopy(value)
+    key, *rest = keys
+    if isinstance(tree, (list, tuple)):
+        if not key.lstrip('-').isdigit() or not -len(tree) <= int(key) < len(tree):
+            raise ConfigError(f'{where}: {key!r} is not a position in a list of {len(tree)} entries.')
+        items = list(tree)
+        items[int(key)] = assign(items[int(key)], rest, value, where)
+        return type(tree)(items)
+    if tree is None:
+        tree = ConfigDict()
+    if not isinstance(tree, dict):
+        raise ConfigError(f'{where}: leads through {tree!r}, which has no keys.')
+    tree[key] = assign(tree.get(key), rest, value, where)
+    return tree

@@ -1,0 +1,212 @@
+"""``load_config``: read, override, map old names, check."""
+import re
+from pathlib import Path
+from typing import Any, Callable, Optional, Union
+
+from mmengine.config import Config, ConfigDict
+from mmengine.utils import import_modules_from_strings
+
+from segkit.config import overrides as ov
+from segkit.config.files import LoadedFile, run_file
+from segkit.config.schema import TOP_LEVEL, check_tree, nearest, parts
+from segkit.errors import ConfigError
+from segkit.registry import SCOPE
+
+OLD_SCOPE = 'mmseg'
+
+
+def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[str], None] = None,
+                say: Callable[[str], None] = print, check: bool = True) -> Config:
+    """Load a config file with overrides that take effect or are refused.
+
+    An override's key is a place in the merged config (``model.backbone.depth``), a variable of a text config
+    (``crop_size``; it is put in while the file runs, so that what is built from it follows), or a short word that
+    moves every copy of one value (``data_root``, ``crop_size``, ``max_iters``, ``num_classes``, ``norm_cfg``).
+    ``+a.b`` adds a key that nothing declares.
+
+    Args:
+        path: A ``.py`` file in text style or with ``read_base()``, or ``.json`` / ``.yaml``.
+        overrides: ``{'a.b': value}`` or ``['a.b=value']``.
+        say: Called with one line for each override and where it took effect, and for each old name mapped.
+        check: Whether names and keywords are checked against the registered classes.
+
+    Returns:
+        The merged config, ``default_scope`` 'segkit'.
+
+    Raises:
+        ConfigError: For a missing or broken file, an override that reaches nothing, a name that is not
+            registered, a keyword its class does not take, or a misspelt top-level key.
+    """
+    path = Path(path).expanduser().resolve()
+    options = ov.parse(overrides) if isinstance(overrides, list) else dict(overrides or {})
+    added = {k[1:]: v for k, v in options.items() if k.startswith('+')}
+    options = {k: v for k, v in options.items() if not k.startswith('+')}
+
+    loaded = _read(path, {})
+    _refuse_misspelt(loaded)
+    variables = {k: v for k, v in options.items()
+                 if k.split('.')[0] not in TOP_LEVEL and k.split('.')[0] in loaded.assigned}
+    before = loaded.values
+    for key in variables:
+        _report_variable(path, key, variables[key], loaded, say)
+    if variables:
+        loaded = _read(path, variables)
+    cfg = Config(loaded.values, filename=str(path))
+    _import_custom(cfg)
+    _map_old_names(cfg, say)
+
+    max_iters = _max_iters(before)
+    for key, value in options.items():
+        if key in variables:
+            continue
+        for place in _places(cfg, key, loaded):
+            old = _lookup(cfg, place)
+            ov.check_defined(cfg._cfg_dict, place)
+            ov.apply(cfg._cfg_dict, place, value)
+            say(f'override {place}: {_short(old)} -> {_short(_lookup(cfg, place))}')
+    for key, value in added.items():
+        ov.apply(cfg._cfg_dict, key, value)
+        say(f'added {key}: {_short(value)}')
+    _follow_max_iters(cfg, max_iters, say)
+    if check:
+        check_tree(cfg._cfg_dict)
+    return cfg
+
+
+def origins(path: Union[str, Path]) -> dict[str, list[Path]]:
+    """For each top-level key of the merged config, the files that set it, the deciding one last."""
+    return _read(Path(path).expanduser().resolve(), {}).origins
+
+
+def _read(path: Path, variables: dict[str, Any]) -> LoadedFile:
+    if path.suffix == '.py' and path.is_file() and re.search(r'\bread_base\b', path.read_text(encoding='utf-8')):
+        cfg = Config.fromfile(str(path))
+        return LoadedFile(ConfigDict(cfg.to_dict()), {k: [path] for k in cfg})
+    if path.suffix in ('.json', '.yaml', '.yml') and path.is_file():
+        cfg = Config.fromfile(str(path))
+        return LoadedFile(cfg._cfg_dict, {k: [path] for k in cfg})
+    return run_file(path, variables)
+
+
+def _refuse_misspelt(loaded: LoadedFile) -> None:
+    for name, path, line in loaded.unread:
+        near = [] if name in TOP_LEVEL else nearest(name, TOP_LEVEL, 1)
+        if near and (abs(len(near[0]) - len(name)) <= 1 and _edits(name, near[0]) <= 2):
+            raise ConfigError(f'{path}:{line}: {name!r} is set, and nothing reads it.\nNearest key: {near[0]}. '
+                              'A variable of your own needs a name less like it.')
+
+
+def _edits(a: str, b: str) -> int:
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        diagonal, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
+    return row[-1]
+
+
+def _report_variable(path: Path, key: str, value: Any, plain: LoadedFile, say: Callable[[str], None]) -> None:
+    changed = _read(path, {key: value}).values
+    reached = ov.effect(plain.values, changed)
+    if reached:
+        shown = ', '.join(reached[:6]) + (f' and {len(reached) - 6} more' if len(reached) > 6 else '')
+        say(f'override {key} = {_short(value)} reached {shown}')
+        return
+    if ov.leaves(plain.values) == ov.leaves(changed):
+        say(f'override {key}: it is {_short(value)} already')
+        return
+    last = key.split('.')[-1]
+    takers = ['.'.join((*p, k)) for p, node in parts({k: v for k, v in plain.values.items() if k in TOP_LEVEL})
+              for k in node if k == last]
+    file, line = plain.assigned[key.split('.')[0]][-1]
+    raise ConfigError(
+        f'{key}: set in {file}:{line}, but nothing that is built reads it, so the override has no effect.\n'
+        + (f'Keys that take effect: {", ".join(takers[:6])}' if takers else
+           'Override the key that uses it; tools/analysis/print_config.py shows them all.'))
+
+
+def _places(cfg: Config, key: str, loaded: LoadedFile) -> list[str]:
+    root, *rest = key.split('.')
+    if root in TOP_LEVEL:
+        return [key]
+    if root in ov.SHORTCUTS:
+        found = ['.'.join((*place, *rest)) for place in ov.SHORTCUTS[root](cfg._cfg_dict)]
+        if found:
+            return found
+    ends = ['.'.join((*p, str(k))) for p, node in parts({k: v for k, v in cfg.items() if k in TOP_LEVEL})
+            for k in node if ('.'.join((*p, str(k)))).endswith('.' + key)]
+    known = TOP_LEVEL | set(ov.SHORTCUTS) | set(loaded.assigned)
+    near = ends[:4] or ['.'.join((n, *rest)) for n in nearest(root, known)]
+    hint = f'Nearest: {", ".join(near)}' if near else f'To add a new key: +{key}=...'
+    raise ConfigError(f'{key}: the config has no such key, so the override would have no effect.\n{hint}')
+
+
+def _lookup(cfg: Config, key: str) -> Any:
+    node: Any = cfg._cfg_dict
+    for part in key.split('.'):
+        if isinstance(node, (list, tuple)):
+            node = node[int(part)] if part.lstrip('-').isdigit() and -len(node) <= int(part) < len(node) else None
+        else:
+            node = node.get(part) if isinstance(node, dict) else None
+    return node
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        value = value.to_dict() if isinstance(value, ConfigDict) else value
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + '...'
+
+
+def _import_custom(cfg: Config) -> None:
+    if cfg.get('custom_imports'):
+        try:
+            import_modules_from_strings(**cfg.custom_imports)
+        except ImportError as error:
+            raise ConfigError(f'custom_imports: {error}\nRun from the folder that holds the module, '
+                              'or put that folder on PYTHONPATH.') from error
+
+
+def _map_old_names(cfg: Config, say: Callable[[str], None]) -> None:
+    mapped = []
+    scope = cfg.get('default_scope')
+    if scope != SCOPE:
+        if scope not in (None, OLD_SCOPE, 'mmengine'):
+            raise ConfigError(f"default_scope: {scope!r} is another library's.\nsegkit builds configs of "
+                              f"'{SCOPE}' and '{OLD_SCOPE}'.")
+        cfg.default_scope = SCOPE
+        if scope:
+            mapped.append(f"default_scope '{scope}'")
+    prefixed = 0
+    for _, node in parts(cfg._cfg_dict):
+        name = node.get('type')
+        if isinstance(name, str) and name.startswith(OLD_SCOPE + '.'):
+            node['type'] = name[len(OLD_SCOPE) + 1:]
+            prefixed += 1
+        if node.get('_scope_') == OLD_SCOPE:
+            node['_scope_'] = SCOPE
+            prefixed += 1
+    if prefixed:
+        mapped.append(f"{prefixed} name{'s' if prefixed > 1 else ''} of scope '{OLD_SCOPE}'")
+    if mapped:
+        say(f'{" and ".join(mapped)} read as segkit')
+
+
+def _max_iters(cfg: dict) -> Optional[int]:
+    train = cfg.get('train_cfg')
+    return train.get('max_iters') if isinstance(train, dict) else None
+
+
+def _follow_max_iters(cfg: Config, before: Optional[int], say: Callable[[str], None]) -> None:
+    now = _max_iters(cfg._cfg_dict)
+    if before is None or now is None or now == before:
+        return
+    schedulers = cfg.get('param_scheduler') or []
+    for i, scheduler in enumerate([schedulers] if isinstance(schedulers, dict) else schedulers):
+        where = 'param_scheduler' if isinstance(schedulers, dict) else f'param_scheduler.{i}'
+        end = scheduler.get('end')
+        if end == before:
+            scheduler['end'] = now
+            say(f'{where}.end: {before} -> {now}, with train_cfg.max_iters')
+        elif end is not None:
+            say(f'{where}.end stays {end}; train_cfg.max_iters is {now}')

@@ -1,0 +1,155 @@
+"""Values given on the command line: where each belongs, and proof that it got there."""
+import ast
+import copy
+import re
+from typing import Any, Callable
+
+from segkit.config.files import assign
+from segkit.config.schema import TOP_LEVEL, keys_at, nearest, parts, undefined
+from segkit.errors import ConfigError
+
+
+def parse(items: list[str]) -> dict[str, Any]:
+    """Read ``['a.b=1', 'c=(2, 3)']`` as ``{'a.b': 1, 'c': (2, 3)}``.
+
+    Values are Python literals, ``dict(...)`` calls included; ``1,2`` is a list; anything else is a string.
+
+    Raises:
+        ConfigError: If an item has no ``=``.
+    """
+    options = {}
+    for item in items:
+        key, equals, text = item.partition('=')
+        if not equals or not key.strip():
+            raise ConfigError(f'--cfg-options: expected KEY=VALUE, got {item!r}.\nExample: --cfg-options '
+                              'train_cfg.max_iters=1000 model.backbone.depth=101')
+        options[key.strip()] = _value(text.strip())
+    return options
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ('true', 'false', 'none'):
+        return {'true': True, 'false': False, 'none': None}[text.lower()]
+    try:
+        return _literal(ast.parse(text, mode='eval').body)
+    except (SyntaxError, ValueError):
+        pass
+    if ',' in text and not text.startswith(('(', '[', '{')):
+        return [_value(part.strip()) for part in text.split(',')]
+    match = re.fullmatch(r'([\[(])(.*)([\])])', text)
+    if match and match[2]:  # a list of bare words, which shells make of quoted strings
+        items = [_value(part.strip()) for part in match[2].split(',') if part.strip()]
+        return tuple(items) if match[1] == '(' else items
+    return text
+
+
+def _literal(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
+        return {k.arg: _literal(k.value) for k in node.keywords}
+    if isinstance(node, ast.Tuple):
+        return tuple(_literal(e) for e in node.elts)
+    if isinstance(node, ast.List):
+        return [_literal(e) for e in node.elts]
+    return ast.literal_eval(node)
+
+
+def _datasets(cfg: dict) -> list[tuple[str, ...]]:
+    loaders = {k: v for k, v in cfg.items() if k.endswith('_dataloader')}
+    return [path for path, node in parts(loaders) if 'data_root' in node]
+
+
+def _crops(cfg: dict) -> list[tuple[str, ...]]:
+    found = [(*path, 'crop_size') for path, node in parts({'train_dataloader': cfg.get('train_dataloader')})
+             if node.get('type') == 'RandomCrop']
+    model = cfg.get('model') or {}
+    if (model.get('data_preprocessor') or {}).get('size') is not None:
+        found.append(('model', 'data_preprocessor', 'size'))
+    if (model.get('test_cfg') or {}).get('crop_size') is not None:
+        found.append(('model', 'test_cfg', 'crop_size'))
+    return found
+
+
+# One word that moves every copy of a value. A file that has a variable of that name is asked first.
+SHORTCUTS: dict[str, Callable[[dict], list[tuple[str, ...]]]] = {
+    'data_root': lambda cfg: [(*path, 'data_root') for path in _datasets(cfg)],
+    'crop_size': _crops,
+    'max_iters': lambda cfg: [('train_cfg', 'max_iters')],
+    'num_classes': lambda cfg: [('model', 'num_classes')],
+    'norm_cfg': lambda cfg: [('model', 'norm_cfg')],
+}
+
+
+def leaves(node: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Every value below ``node`` that is not a dict or a list, by its path; empty ones count as values."""
+    if isinstance(node, dict) and node:
+        pairs = [(str(k), v) for k, v in node.items()]
+    elif isinstance(node, (list, tuple)) and node:
+        pairs = [(str(i), v) for i, v in enumerate(node)]
+    else:
+        return {path: node}
+    found = {}
+    for key, value in pairs:
+        found.update(leaves(value, (*path, key)))
+    return found
+
+
+def effect(before: dict, after: dict) -> list[str]:
+    """The keys, of those that Runner reads, whose value differs; a list that changed throughout is one key."""
+    old, new = (leaves({k: v for k, v in cfg.items() if k in TOP_LEVEL}) for cfg in (before, after))
+    changed = [path for path in {**old, **new} if old.get(path, before) != new.get(path, before)]
+    short = []
+    for path in changed:
+        text = '.'.join(path[:-1]) if path[-1].isdigit() else '.'.join(path)
+        if text not in short:
+            short.append(text)
+    return short
+
+
+def check_defined(cfg: dict, key: str) -> None:
+    """Raise ConfigError unless the merged config has ``key`` or the class there takes it."""
+    path = tuple(key.split('.'))
+    node: Any = cfg
+    for depth, part in enumerate(path):
+        if isinstance(node, (list, tuple)):
+            if not part.lstrip('-').isdigit() or not -len(node) <= int(part) < len(node):
+                raise ConfigError(f'{key}: {".".join(path[:depth])} is a list of {len(node)} entries; '
+                                  f'{part!r} is not a position in it (0 to {len(node) - 1}).')
+            node = node[int(part)]
+            continue
+        if not isinstance(node, dict):
+            if node is None:  # switched off in the config; the whole dict must be given to switch it on
+                raise ConfigError(f'{key}: {".".join(path[:depth])} is None, so it has no key {part!r}.\n'
+                                  f'Give it whole: {".".join(path[:depth])}="dict(type=..., {part}=...)"')
+            raise ConfigError(f'{key}: {".".join(path[:depth])} is {node!r}, which has no keys.')
+        if part in node:
+            node = node[part]
+            continue
+        taken = keys_at(node, path[:depth])
+        if taken is not None and part in taken:
+            return
+        raise ConfigError(_not_defined(cfg, path, depth, set(node) | set(taken or ()), node.get('type')))
+
+
+def _not_defined(cfg: dict, path: tuple[str, ...], depth: int, keys: set[str], owner: Any) -> str:
+    elsewhere = ['.'.join(p) for p, _ in _all_keys(cfg) if p[-len(path):] == path and len(p) > len(path)]
+    if elsewhere:
+        return (f'{".".join(path)}: no such key; nothing would read it.\n'
+                f'The key that takes effect: {", ".join(elsewhere[:4])}')
+    near = nearest(path[depth], keys)
+    if not near:
+        same = ['.'.join(p) for p, _ in _all_keys(cfg) if p[-1] == path[-1]]
+        near_text = f'Keys of that name: {", ".join(same[:4])}' if same else (
+            'A new key is added with a plus in front: +' + '.'.join(path))
+        return f'{".".join(path)}: no such key; nothing would read it.\n{near_text}'
+    return undefined(path[:depth + 1], keys, owner)
+
+
+def _all_keys(cfg: dict) -> list[tuple[tuple[str, ...], Any]]:
+    return [((*path, str(key)), value)
+            for path, node in parts({k: v for k, v in cfg.items() if k in TOP_LEVEL}) for key, value in node.items()]
+
+
+def apply(cfg: dict, key: str, value: Any) -> None:
+    """Set the dotted ``key`` of the merged config; a dict over a dict is merged."""
+    root, *rest = key.split('.')
+    cfg[root] = assign(copy.deepcopy(cfg.get(root)), rest, value, key)
