@@ -1,4 +1,5 @@
 """``load_config``: read, override, map old names, check."""
+import copy
 import re
 from pathlib import Path
 from typing import Any, Callable, Optional, Union
@@ -13,6 +14,7 @@ from segkit.errors import ConfigError
 from segkit.registry import SCOPE
 
 OLD_SCOPE = 'mmseg'
+TEST_FROM_VAL = ('test_dataloader', 'test_evaluator')
 
 
 def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[str], None] = None,
@@ -22,7 +24,8 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
     An override's key is a place in the merged config (``model.backbone.depth``), a variable of a text config
     (``crop_size``; it is put in while the file runs, so that what is built from it follows), or a short word that
     moves every copy of one value (``data_root``, ``crop_size``, ``max_iters``, ``num_classes``, ``norm_cfg``).
-    ``+a.b`` adds a key that nothing declares.
+    ``+a.b`` adds a key that nothing declares. A config without ``test_dataloader`` or ``test_evaluator`` is tested as
+    it is validated.
 
     Args:
         path: A ``.py`` file in text style or with ``read_base()``, or ``.json`` / ``.yaml``.
@@ -56,9 +59,12 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
     _map_old_names(cfg, say)
 
     max_iters = _max_iters(before)
-    for key, value in options.items():
-        if key in variables:
-            continue
+    # What speaks of the test part comes last: it starts as a copy of the validation part, overrides included.
+    later = sorted((k for k in options if k not in variables), key=lambda k: k.startswith(TEST_FROM_VAL))
+    for key in later:
+        value = options[key]
+        if key.startswith(TEST_FROM_VAL):
+            _test_from_val(cfg)
         for place in _places(cfg, key, loaded):
             old = _lookup(cfg, place)
             ov.check_defined(cfg._cfg_dict, place)
@@ -67,6 +73,7 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
     for key, value in added.items():
         ov.apply(cfg._cfg_dict, key, value)
         say(f'added {key}: {_short(value)}')
+    _test_from_val(cfg)
     _follow_max_iters(cfg, max_iters, say)
     if check:
         check_tree(cfg._cfg_dict)
@@ -190,6 +197,13 @@ def _map_old_names(cfg: Config, say: Callable[[str], None]) -> None:
         mapped.append(f"{prefixed} name{'s' if prefixed > 1 else ''} of scope '{OLD_SCOPE}'")
     if mapped:
         say(f'{" and ".join(mapped)} read as segkit')
+
+
+def _test_from_val(cfg: Config) -> None:
+    for name in TEST_FROM_VAL:
+        source = cfg.get(name.replace('test', 'val'))
+        if name not in cfg and source is not None:
+            cfg[name] = copy.deepcopy(source)
 
 
 def _max_iters(cfg: dict) -> Optional[int]:

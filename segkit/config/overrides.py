@@ -64,9 +64,21 @@ def _crops(cfg: dict) -> list[tuple[str, ...]]:
     model = cfg.get('model') or {}
     if (model.get('data_preprocessor') or {}).get('size') is not None:
         found.append(('model', 'data_preprocessor', 'size'))
-    if (model.get('test_cfg') or {}).get('crop_size') is not None:
-        found.append(('model', 'test_cfg', 'crop_size'))
     return found
+
+
+def _model_wide(key: str) -> Callable[[dict], list[tuple[str, ...]]]:
+    """Where the model says ``key``: once for all its parts, or, as MMSegmentation's files do, in each part."""
+
+    def places(cfg: dict) -> list[tuple[str, ...]]:
+        model = cfg.get('model') or {}
+        if key not in model:
+            told = [path + (key,) for path, node in parts({'model': model}) if key in node and len(path) > 1]
+            if told:
+                return told
+        return [('model', key)]
+
+    return places
 
 
 # One word that moves every copy of a value. A file that has a variable of that name is asked first.
@@ -74,8 +86,8 @@ SHORTCUTS: dict[str, Callable[[dict], list[tuple[str, ...]]]] = {
     'data_root': lambda cfg: [(*path, 'data_root') for path in _datasets(cfg)],
     'crop_size': _crops,
     'max_iters': lambda cfg: [('train_cfg', 'max_iters')],
-    'num_classes': lambda cfg: [('model', 'num_classes')],
-    'norm_cfg': lambda cfg: [('model', 'norm_cfg')],
+    'num_classes': _model_wide('num_classes'),
+    'norm_cfg': _model_wide('norm_cfg'),
 }
 
 

@@ -1,0 +1,49 @@
+# CamVid in the SegNet form: 367 training and 101 validation frames of 480x360, 11 classes. Frames are not resized for
+# validation.
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='CamVidDataset',
+        data_root='data/CamVid',
+        data_prefix=dict(img_path='train/images', seg_map_path='train/masks'),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='RandomResize', scale=(480, 360), ratio_range=(0.75, 2.0), keep_ratio=True),
+            dict(type='RandomCrop', crop_size=(288, 288), cat_max_ratio=0.75),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='PhotoMetricDistortion'),
+            dict(type='PackSegInputs'),
+        ]))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='CamVidDataset',
+        data_root='data/CamVid',
+        data_prefix=dict(img_path='val/images', seg_map_path='val/masks'),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            # Behind any resize: the labels stay at the photo's own size.
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ]))
+
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='Resize', scale_factor=r, keep_ratio=True) for r in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)],
+            [dict(type='RandomFlip', prob=p, direction='horizontal') for p in (0.0, 1.0)],
+            [dict(type='LoadAnnotations')],
+            [dict(type='PackSegInputs')],
+        ])
+]

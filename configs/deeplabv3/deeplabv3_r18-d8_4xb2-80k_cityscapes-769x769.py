@@ -1,0 +1,11 @@
+"""DeepLabV3, ResNetV1c-18, output stride 8, Cityscapes, crops of 769x769, sliding windows in validation.
+
+MMSegmentation publishes 76.60 / 78.26 mIoU (single scale / multi-scale and flip) for this recipe.
+Command: tools/dist_train.sh configs/deeplabv3/deeplabv3_r18-d8_4xb2-80k_cityscapes-769x769.py 4
+Score here: not yet run.
+"""
+_base_ = ['./deeplabv3_r50-d8_4xb2-80k_cityscapes-769x769.py']
+model = dict(
+    backbone=dict(depth=18, init_cfg=dict(checkpoint='open-mmlab://resnet18_v1c')),
+    decode_head=dict(channels=128),
+    auxiliary_head=dict(channels=64))

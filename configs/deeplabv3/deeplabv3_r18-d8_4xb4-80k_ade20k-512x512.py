@@ -1,0 +1,10 @@
+"""DeepLabV3, ResNetV1c-18, output stride 8, ADE20K, crops of 512x512.
+
+Command: tools/dist_train.sh configs/deeplabv3/deeplabv3_r18-d8_4xb4-80k_ade20k-512x512.py 4
+Score here: not yet run.
+"""
+_base_ = ['./deeplabv3_r50-d8_4xb4-80k_ade20k-512x512.py']
+model = dict(
+    backbone=dict(depth=18, init_cfg=dict(checkpoint='open-mmlab://resnet18_v1c')),
+    decode_head=dict(channels=128),
+    auxiliary_head=dict(channels=64))

@@ -1,0 +1,20 @@
+"""DeepLabV3, ResNetV1c-18 from random weights, output stride 16, on the generated scenes: minutes on two CPU cores.
+
+The heads learn at ten times the backbone's rate.
+Command: make demo
+Score here: not yet run.
+"""
+_base_ = [
+    '../_base_/models/deeplabv3_r50-d8.py', '../_base_/datasets/scenes.py',
+    '../_base_/default_runtime.py', '../_base_/schedules/schedule_20k.py'
+]
+model = dict(
+    num_classes=9,
+    data_preprocessor=dict(size=(128, 128)),
+    backbone=dict(depth=18, output_stride=16, init_cfg=None),
+    decode_head=dict(channels=128),
+    auxiliary_head=dict(channels=64))
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10.), auxiliary_head=dict(lr_mult=10.))))
+train_cfg = dict(max_iters=600, val_interval=100)
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=100))

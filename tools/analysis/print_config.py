@@ -1,0 +1,39 @@
+"""Show a config as it is after merging, and which file each top-level key comes from."""
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog='example: python tools/analysis/print_config.py '
+        'configs/demo/deeplabv3_r18-d16_1xb8-600_scenes-128x128.py --cfg-options crop_size="(96, 96)"')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides, as for train.py')
+    parser.add_argument('--key', help='show this part only, for example model.backbone')
+    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    from mmengine.config import Config
+
+    from segkit.config.load import load_config, origins
+    from segkit.errors import ConfigError
+
+    cfg = load_config(args.config, args.cfg_options, say=lambda line: print(f'# {line}'))
+    if args.key:
+        part = cfg
+        for key in args.key.split('.'):
+            part = part[int(key)] if isinstance(part, (list, tuple)) else part.get(key)
+            if part is None:
+                raise ConfigError(f'--key {args.key}: the merged config has no such key.')
+        print(Config({args.key.split('.')[-1]: part}).pretty_text)
+        return
+    print(cfg.pretty_text)
+    print('# Where each key comes from (the last file decides):')
+    for key, files in sorted(origins(args.config).items()):
+        print(f'# {key}: {", ".join(str(f) for f in files)}')
+
+
+if __name__ == '__main__':
+    from segkit.apis.cli import run
+    run(main, parse_args())
