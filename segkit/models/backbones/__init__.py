@@ -1,0 +1,1 @@
+from segkit.models.backbones import resnet  # noqa: F401

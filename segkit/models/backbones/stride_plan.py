@@ -1,0 +1,47 @@
+"""From an output stride to the stride of every stage and the rate of every block."""
+from typing import Optional, Sequence
+
+from segkit.errors import ConfigError
+
+STEM_STRIDE = 4  # the first convolution and the max pooling halve the size once each
+STAGE_STRIDES = (1, 2, 2, 2)
+
+
+def stage_strides(output_stride: int, num_stages: int) -> list[int]:
+    """The stride of each stage, so that none shrinks the image below ``1 / output_stride``.
+
+    Raises:
+        ConfigError: If ``output_stride`` is not 8, 16 or 32.
+    """
+    if output_stride not in (8, 16, 32):
+        raise ConfigError(f'model.backbone.output_stride is {output_stride!r}; it can be 8, 16 or 32.')
+    strides, reached = [], STEM_STRIDE
+    for stride in STAGE_STRIDES[:num_stages]:
+        stride = stride if reached * stride <= output_stride else 1
+        reached *= stride
+        strides.append(stride)
+    return strides
+
+
+def stage_rates(strides: Sequence[int]) -> list[int]:
+    """The rate of each stage: doubled from the first stage on that was denied its stride."""
+    rates, rate = [], 1
+    for natural, stride in zip(STAGE_STRIDES, strides):
+        rate = rate * natural // stride
+        rates.append(rate)
+    return rates
+
+
+def block_rates(num_blocks: int, rate: int, contract: bool = False,
+                grid: Optional[Sequence[int]] = None) -> list[int]:
+    """The rate of each block of a stage.
+
+    Args:
+        num_blocks: Blocks of the stage.
+        rate: The stage's rate; with ``grid``, what the grid is multiplied by.
+        contract: Whether the first block keeps the rate of the stage before, half of this one's.
+        grid: A rate for each block; the first block then has its own and is not contracted.
+    """
+    if grid is not None:
+        return [rate * g for g in grid[:num_blocks]]
+    return [max(rate // 2, 1) if contract else rate] + [rate] * (num_blocks - 1)
