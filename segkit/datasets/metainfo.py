@@ -1,0 +1,44 @@
+"""Classes, palette and label map of a dataset: what its class says, what the config says, and whether they fit."""
+from typing import Optional
+
+from segkit.datasets.palette import color_map
+from segkit.errors import ConfigError
+
+
+def fit_metainfo(name: str, own: dict, info: dict, label_map: Optional[dict], ignore_index: int) -> dict:
+    """Return ``info`` with classes, palette and label_map that fit each other.
+
+    Args:
+        name: The dataset's name, for messages.
+        own: The METAINFO of the dataset's class.
+        info: The same with the config's entries over it.
+        label_map: Stored label to class index, before a choice of classes.
+        ignore_index: What the labels of classes that were left out become.
+
+    Raises:
+        ConfigError: If there are no classes, a class is not the dataset's, or the palette has another length.
+    """
+    classes = info.get('classes')
+    if not classes or isinstance(classes, str):
+        raise ConfigError(f'{name} needs the names of its classes, got {classes!r}.\n'
+                          "Give metainfo=dict(classes=('background', ...)), or the path of a file with one a line.")
+    classes = tuple(classes)
+    chosen = own.get('classes') is not None and classes != tuple(own['classes'])
+    subset = {}
+    if chosen:
+        foreign = [one for one in classes if one not in own['classes']]
+        if foreign:
+            raise ConfigError(f'metainfo.classes has {foreign[0]!r}, which {name} does not have.\n'
+                              f'Its classes: {", ".join(own["classes"])}.')
+        subset = {old: classes.index(one) if one in classes else ignore_index
+                  for old, one in enumerate(own['classes'])}
+    stored = {int(old): int(new) for old, new in (label_map or {}).items()}
+    total = {**subset, **{old: subset.get(new, new) for old, new in stored.items()}}
+
+    palette = info.get('palette') or color_map(len(classes))
+    if chosen and palette == own.get('palette'):
+        palette = [palette[own['classes'].index(one)] for one in classes]
+    if len(palette) != len(classes):
+        raise ConfigError(f'metainfo.palette of {name} has {len(palette)} colours for {len(classes)} classes.\n'
+                          'Give one RGB triple for each class, or none.')
+    return {**info, 'classes': classes, 'palette': [list(color) for color in palette], 'label_map': total or None}
