@@ -1,0 +1,50 @@
+# Everything runs in one virtual environment, made when it is missing.
+#   make demo                                a trained, evaluated, drawn model from nothing
+#   make test                                every test
+#   make test PYTHON=python3.12 VENV=~/env   another interpreter, an environment of one's own
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+DATA ?= data/scenes
+WORK ?= work_dirs/demo
+DEMO := configs/demo/deeplabv3_r18-d16_1xb8-600_scenes-128x128.py
+PYTEST_ARGS ?=
+
+.PHONY: help install demo test clean-demo
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '1,4s/^# \{0,1\}//p' Makefile
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "segkit needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m virtualenv -q $(VENV) 2>/dev/null; } || \
+	  { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment: its venv module is incomplete." >&2; \
+	    echo "On Debian and Ubuntu: apt-get install -y python3-venv    Elsewhere: $(PYTHON) -m pip install virtualenv" >&2; exit 2; }
+
+# opencv-python needs libGL and libglib, which a bare server lacks; its headless build provides the same cv2.
+$(VENV)/.segkit-installed: $(PY) setup.py requirements/runtime.txt requirements/tests.txt
+	@echo 'Installing segkit and what it needs into $(VENV) (a minute or two; the log is $(VENV)/install.log)'
+	@$(PY) -m pip install --disable-pip-version-check -e '.[tests]' > $(VENV)/install.log 2>&1 || \
+	  { tail -n 15 $(VENV)/install.log >&2; echo 'The install failed; the whole log is $(VENV)/install.log' >&2; exit 2; }
+	@$(PY) -c 'import cv2' 2>/dev/null || { \
+	  echo 'cv2 does not import here (a system library such as libGL is missing): taking opencv-python-headless instead'; \
+	  $(PY) -m pip install --disable-pip-version-check --no-deps --force-reinstall opencv-python-headless >> $(VENV)/install.log 2>&1; \
+	  $(PY) -c 'import cv2'; }
+	@touch $@
+
+install: $(VENV)/.segkit-installed
+
+demo: install
+	$(PY) tools/dataset_converters/generate_scenes.py $(DATA)
+	$(PY) tools/train.py $(DEMO) --work-dir $(WORK) --cfg-options data_root=$(DATA)
+	$(PY) tools/test.py $(DEMO) $(WORK)/best_mIoU.pth --work-dir $(WORK)/test --cfg-options data_root=$(DATA)
+	$(PY) tools/predict.py $(DATA)/JPEGImages $(DEMO) $(WORK)/best_mIoU.pth --out-dir $(WORK)/predictions --limit 12
+	@echo 'Pictures: $(WORK)/val_predictions.jpg, $(WORK)/curves.png, $(WORK)/predictions/'
+
+test: install
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+clean-demo:
+	rm -rf $(WORK) $(DATA)
