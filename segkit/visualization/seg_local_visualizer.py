@@ -10,7 +10,7 @@ from mmengine.visualization import Visualizer
 
 from segkit.registry import VISUALIZERS
 from segkit.structures import SegDataSample
-from segkit.visualization import overlay
+from segkit.visualization import figures, mosaic, overlay
 from segkit.visualization.palette import VOID, colour_table
 
 
@@ -79,6 +79,69 @@ class SegLocalVisualizer(Visualizer):
         if legend:
             drawn = overlay.add_legend(drawn, mask, self.classes, self.colours, self.plain)
         return drawn
+
+    def draw_samples_mosaic(self, samples: Sequence[tuple[np.ndarray, np.ndarray]], heading: str = '') -> np.ndarray:
+        """Lay photos with their labels over them on one sheet, four in a row.
+
+        Args:
+            samples: (image (H, W, 3) uint8 RGB, mask (H, W)) of each.
+            heading: Over the sheet.
+
+        Returns:
+            (H', W', 3) uint8 RGB.
+        """
+        size = mosaic.cell_size([mask.shape for _, mask in samples], 300)
+        cells = []
+        for image, mask in samples:
+            image = mosaic.fit(image, size)
+            cells.append(self.draw_overlay(image, mosaic.fit_mask(mask, image.shape[:2]), legend=False))
+        rows = [cells[start:start + 4] for start in range(0, len(cells), 4)]
+        return mosaic.sheet(rows, size, legend=self._legend(mask for _, mask in samples), heading=heading)
+
+    def draw_predictions_mosaic(self, samples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, str]],
+                                heading: str = '') -> np.ndarray:
+        """Lay photo, label, prediction and error of each sample in a row; more than eight rows make two columns.
+
+        Args:
+            samples: (image (H, W, 3) uint8 RGB, label (h, w), prediction (h, w), caption) of each; the maps may be
+                smaller than the image.
+            heading: Over the sheet.
+
+        Returns:
+            (H', W', 3) uint8 RGB.
+        """
+        size = mosaic.cell_size([image.shape[:2] for image, *_ in samples], 280)
+        rows = []
+        for image, label, prediction, _ in samples:
+            image = mosaic.fit(image, size)
+            label, prediction = (mosaic.fit_mask(mask, image.shape[:2]) for mask in (label, prediction))
+            rows.append([image, self.draw_overlay(image, label, legend=False),
+                         self.draw_overlay(image, prediction, legend=False),
+                         mosaic.error_picture(image, label, prediction, VOID)])
+        captions = [caption for *_, caption in samples]
+        legend = self._legend(mask for _, label, prediction, _ in samples for mask in (label, prediction))
+        titles = ['photo', 'label', 'prediction', 'error (red), void (grey)']
+        half = len(rows) if len(rows) <= 8 else -(-len(rows) // 2)
+        return mosaic.beside([
+            mosaic.sheet(rows[start:start + half], size, titles, captions[start:start + half],
+                         legend if start == 0 else (), heading if start == 0 or not heading else ' ')
+            for start in range(0, len(rows), half)])
+
+    def _legend(self, masks) -> list[tuple]:
+        present = sorted(set().union(*(np.unique(mask).tolist() for mask in masks)) - set(self.plain))
+        return [(self.classes[k] if k < len(self.classes) else f'class {k}', self.colours[k]) for k in present]
+
+    def draw_curves(self, panels: dict) -> np.ndarray:
+        """Draw training curves; see :func:`segkit.visualization.figures.curves`."""
+        return figures.curves(panels)
+
+    def draw_confusion_matrix(self, confusion: np.ndarray, normalize: bool = False) -> np.ndarray:
+        """Draw a (K, K) confusion matrix of ``classes`` as counts, or with each row in per cent."""
+        return figures.confusion_figure(confusion, self.classes, normalize)
+
+    def draw_iou_bars(self, iou: Sequence[float]) -> np.ndarray:
+        """Draw the IoU of each class, K values in per cent, NaN for a class that never occurs."""
+        return figures.iou_bars(self.classes, iou, self.colours)
 
     @master_only
     def add_datasample(self,

@@ -1,0 +1,145 @@
+"""Curves, confusion matrices and bars, drawn by matplotlib without a screen."""
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+GREY = '#777777'
+
+
+def curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]) -> np.ndarray:
+    """Draw one panel for each group of curves over the iterations.
+
+    Args:
+        panels: Title to (name to (iterations, values)); panels without a curve are left out.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    panels = {title: series for title, series in panels.items() if series}
+    columns = min(2, max(1, len(panels)))
+    rows = max(1, -(-len(panels) // columns))
+    figure = Figure(figsize=(6.2 * columns, 3.9 * rows), dpi=100, layout='constrained')
+    for number, (title, series) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(rows, columns, number)
+        for name, (iterations, values) in series.items():
+            few = len(values) < 40
+            axes.plot(iterations, values, label=name, linewidth=1.5, marker='o' if few else None, markersize=3)
+        axes.set_title(title, loc='left', fontsize=11)
+        axes.set_xlabel('iteration', color=GREY)
+        axes.legend(frameon=False, fontsize=8)
+        _clean(axes)
+    return _pixels(figure)
+
+
+def confusion_figure(confusion: np.ndarray, classes: Sequence[str], normalize: bool = False) -> np.ndarray:
+    """Draw a confusion matrix.
+
+    Args:
+        confusion: (K, K) counts; rows are true classes, columns predicted ones.
+        classes: K names.
+        normalize: Show each row in per cent of its sum (recall on the diagonal) instead of counts.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    number = len(classes)
+    counts = confusion.astype(np.float64)
+    totals = counts.sum(axis=1, keepdims=True)
+    with np.errstate(invalid='ignore'):
+        values = 100 * counts / totals if normalize else counts
+    cell = 0.46 if number <= 40 else 0.2
+    names = cell * 0.24 * max(map(len, classes)) if number <= 40 else 1.2
+    side = max(4.0, cell * number)
+    figure = Figure(figsize=(side + names + 2.0, side + names + 0.9), dpi=100 if number <= 60 else 80,
+                    layout='constrained')
+    axes = figure.add_subplot()
+    if normalize:
+        shown = axes.imshow(values, cmap='Blues', vmin=0, vmax=100)
+    else:  # counts differ by orders of magnitude: colour by the logarithm
+        shown = axes.imshow(np.where(values > 0, values, np.nan), cmap='Blues',
+                            norm=LogNorm(vmin=1, vmax=max(2.0, values.max())))
+    axes.set_facecolor('#eeeeee')
+    axes.set_title('Confusion matrix, ' + ('per cent of each true class' if normalize else 'pixels'), loc='left',
+                   fontsize=11)
+    axes.set_xlabel('predicted')
+    axes.set_ylabel('true')
+    letters = 8 if number <= 40 else 5
+    axes.set_xticks(range(number), classes, rotation=90, fontsize=letters)
+    axes.set_yticks(range(number), classes, fontsize=letters)
+    axes.tick_params(length=0)
+    for side_line in axes.spines.values():
+        side_line.set_visible(False)
+    if number <= 40:
+        dark = 60 if normalize else max(2.0, values.max())**0.65
+        for row, column in zip(*np.nonzero(counts)):
+            value = values[row, column]
+            text = f'{value:.0f}' if normalize else short_count(value)
+            axes.text(column, row, text, ha='center', va='center', fontsize=6.5,
+                      color='white' if value > dark else '#222222')
+    figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.02, shrink=0.6).outline.set_visible(False)
+    return _pixels(figure)
+
+
+def iou_bars(classes: Sequence[str], iou: Sequence[float], colours: np.ndarray) -> np.ndarray:
+    """Draw the IoU of each class, best first, with the mean as a line.
+
+    Args:
+        classes: K names.
+        iou: K values in per cent; NaN where a class never occurs.
+        colours: (>= K, 3) uint8 RGB.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    iou = np.asarray(iou, np.float64)
+    order = np.argsort(-np.nan_to_num(iou, nan=-1.0), kind='stable')
+    height = 0.27 if len(classes) <= 40 else 0.16
+    letters = 9 if len(classes) <= 40 else 6
+    figure = Figure(figsize=(8, max(2.0, height * len(classes) + 1.0)), dpi=100, layout='constrained')
+    axes = figure.add_subplot()
+    places = np.arange(len(classes))
+    axes.barh(places, np.nan_to_num(iou[order]), color=colours[order] / 255.0, height=0.78, edgecolor=GREY,
+              linewidth=0.4)
+    for place, k in zip(places, order):
+        missing = np.isnan(iou[k])
+        axes.text(1 if missing else iou[k] + 0.8, place, 'n/a' if missing else f'{iou[k]:.1f}', va='center',
+                  fontsize=letters - 1, color=GREY if missing else '#222222')
+    axes.set_yticks(places, [classes[k] for k in order], fontsize=letters)
+    axes.set_ylim(len(classes) - 0.4, -0.6)
+    axes.set_xlim(0, 107)
+    axes.set_xlabel('IoU, per cent', color=GREY)
+    title = 'IoU of each class'
+    if not np.isnan(iou).all():
+        mean = float(np.nanmean(iou))
+        axes.axvline(mean, color='#222222', linewidth=1, linestyle='--')
+        title += f', mean {mean:.2f} over {int((~np.isnan(iou)).sum())} of {len(classes)}'
+    axes.set_title(title, loc='left', fontsize=11)
+    _clean(axes)
+    axes.grid(axis='y', visible=False)
+    return _pixels(figure)
+
+
+def short_count(value: float) -> str:
+    """A count in at most four characters: 950, 12k, 3.4M."""
+    for unit, name in ((1e9, 'G'), (1e6, 'M'), (1e3, 'k')):
+        if value >= unit:
+            scaled = value / unit
+            return f'{scaled:.1f}{name}' if scaled < 9.95 else f'{scaled:.0f}{name}'
+    return f'{value:.0f}'
+
+
+def _clean(axes) -> None:
+    axes.grid(color='#e4e4e4', linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ('top', 'right'):
+        axes.spines[side].set_visible(False)
+
+
+def _pixels(figure: Figure) -> np.ndarray:
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    drawing = FigureCanvasAgg(figure)
+    drawing.draw()
+    return np.asarray(drawing.buffer_rgba())[..., :3].copy()
