@@ -1,0 +1,141 @@
+"""Reading a photo and its mask."""
+from typing import Optional
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from segkit.errors import ConfigError, DataError
+from segkit.registry import TRANSFORMS
+
+from .image_file import decode_image, decode_mask, read_bytes
+from .label_values import apply_color_map, apply_label_map, check_labels, drop_zero_label
+
+
+@TRANSFORMS.register_module()
+class LoadImageFromFile(BaseTransform):
+    """Reads ``img_path`` into ``img``.
+
+    Reference:
+        MMCV's transform of this name; a file that is missing, cut short or no image is a DataError here.
+
+    Args:
+        to_float32: Give ``img`` as float32, values unchanged.
+        color_type: 'color' gives BGR, turned as the photo's EXIF orientation says; 'color_ignore_orientation',
+            'grayscale' and 'unchanged' as in :func:`mmcv.imfrombytes`.
+        imdecode_backend: 'cv2', 'pillow', 'turbojpeg' or 'tifffile'.
+        ignore_empty: Return None for a file that cannot be read, instead of an error.
+        backend_args: File backend of MMEngine, e.g. ``dict(backend='petrel')``; None reads local files.
+
+    Shape:
+        img: (H, W, 3) uint8 BGR. Also sets ``img_shape`` and ``ori_shape``, both (H, W).
+
+    Raises:
+        DataError: If the file cannot be read or decoded.
+    """
+
+    def __init__(self,
+                 to_float32: bool = False,
+                 color_type: str = 'color',
+                 imdecode_backend: str = 'cv2',
+                 ignore_empty: bool = False,
+                 *,
+                 backend_args: Optional[dict] = None) -> None:
+        self.to_float32 = to_float32
+        self.color_type = color_type
+        self.imdecode_backend = imdecode_backend
+        self.ignore_empty = ignore_empty
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> Optional[dict]:
+        """Add ``img`` (H, W, 3) to ``results``."""
+        path = results['img_path']
+        try:
+            img = decode_image(read_bytes(path, self.backend_args), path, self.color_type, self.imdecode_backend)
+        except DataError:
+            if self.ignore_empty:
+                return None
+            raise
+        results['img'] = img.astype(np.float32) if self.to_float32 else img
+        results['img_shape'] = results['ori_shape'] = img.shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return (f'LoadImageFromFile(to_float32={self.to_float32}, color_type={self.color_type!r}, '
+                f'imdecode_backend={self.imdecode_backend!r}, backend_args={self.backend_args})')
+
+
+@TRANSFORMS.register_module()
+class LoadAnnotations(BaseTransform):
+    """Reads ``seg_map_path`` into ``gt_seg_map`` and refuses labels that the model could not be trained on.
+
+    Palette and grey images are read as indices, whatever their colours. Order: ``color_map`` for RGB masks,
+    then ``reduce_zero_label`` (0 becomes 255, the others move down by one), then ``label_map``.
+
+    Reference:
+        MMSegmentation's transform of this name, which reads the same values but checks nothing.
+
+    Args:
+        reduce_zero_label: Whether 0 means "no class"; None takes the dataset's value.
+        backend_args: File backend of MMEngine; None reads local files.
+        imdecode_backend: 'pillow' or 'cv2' (both read indices), or 'tifffile' for formats only that one reads.
+        color_map: Colour to label, ``{(r, g, b): id}``, for masks stored as RGB; None takes the dataset's.
+
+    Shape:
+        gt_seg_map: (H, W), uint8, or int32 if the labels do not fit; size of the unscaled photo.
+
+    Raises:
+        ConfigError: If ``reduce_zero_label`` contradicts the dataset.
+        DataError: If the file cannot be read, is an RGB image without a colour map, has another size than the
+            photo, or holds a label outside 0..num_classes-1 and the ignore index.
+    """
+
+    def __init__(self,
+                 reduce_zero_label: Optional[bool] = None,
+                 backend_args: Optional[dict] = None,
+                 imdecode_backend: str = 'pillow',
+                 color_map: Optional[dict] = None) -> None:
+        self.reduce_zero_label = reduce_zero_label
+        self.backend_args = backend_args
+        self.imdecode_backend = imdecode_backend
+        self.color_map = color_map
+
+    def transform(self, results: dict) -> dict:
+        """Add ``gt_seg_map`` (H, W) to ``results``."""
+        path = results['seg_map_path']
+        data = read_bytes(path, self.backend_args)
+        mask = decode_mask(data, path, self.imdecode_backend)
+        if mask.ndim == 3:
+            mask = apply_color_map(mask, self.color_map or results.get('color_map'), path)
+        self._check_size(mask, results)
+        reduce_zero_label = results.get('reduce_zero_label')
+        if self.reduce_zero_label is not None:
+            if reduce_zero_label is not None and reduce_zero_label != self.reduce_zero_label:
+                raise ConfigError(f'LoadAnnotations.reduce_zero_label={self.reduce_zero_label}, but the dataset has '
+                                  f'reduce_zero_label={reduce_zero_label}.\nSet it in the dataset alone.')
+            reduce_zero_label = self.reduce_zero_label
+        if reduce_zero_label:
+            mask = drop_zero_label(mask)
+        if results.get('label_map'):
+            mask = apply_label_map(mask, results['label_map'])
+        if results.get('num_classes'):
+            check_labels(mask, results)
+        results['gt_seg_map'] = mask
+        results['seg_fields'].append('gt_seg_map')
+        return results
+
+    @staticmethod
+    def _check_size(mask: np.ndarray, results: dict) -> None:
+        expected = results.get('ori_shape')
+        if expected is None or mask.shape == tuple(expected):
+            return
+        sizes = '{1}x{0} pixels'.format(*mask.shape), '{1}x{0}'.format(*expected)
+        hint = 'Every mask must have the size of its photo.'
+        if mask.shape == tuple(expected)[::-1]:
+            hint = ("The photo may carry an EXIF orientation that the mask ignores: then set LoadImageFromFile's "
+                    "color_type='color_ignore_orientation'.")
+        raise DataError(f"'{results['seg_map_path']}' has {sizes[0]}, but its photo\n'{results.get('img_path')}' has "
+                        f'{sizes[1]}.\n{hint}')
+
+    def __repr__(self) -> str:
+        return (f'LoadAnnotations(reduce_zero_label={self.reduce_zero_label}, '
+                f'imdecode_backend={self.imdecode_backend!r}, backend_args={self.backend_args})')

@@ -1,0 +1,137 @@
+"""Resizing a photo and its label maps."""
+from typing import Optional, Sequence, Union
+
+import numpy as np
+from mmcv.image import imresize
+from mmcv.transforms import BaseTransform
+
+from segkit.errors import ConfigError
+from segkit.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class Resize(BaseTransform):
+    """Resizes ``img``, and with nearest-neighbour sampling every label map that is loaded by then.
+
+    A mask loaded after this transform keeps its original size, which is what evaluation wants.
+
+    Reference:
+        MMSegmentation's transform of this name (without its boxes and key points).
+
+    Args:
+        scale: (w, h) in pixels, or one number for both. With ``keep_ratio`` the largest size whose long edge is at
+            most the larger, and whose short edge is at most the smaller of the two.
+        scale_factor: (w, h) factors, or one for both; used when ``scale`` is None.
+        keep_ratio: Whether to keep the ratio of width to height.
+        backend: 'cv2' or 'pillow'.
+        interpolation: Of the image: 'nearest', 'bilinear', 'bicubic', 'area' or 'lanczos'.
+
+    Shape:
+        img: (H, W, 3) to (h, w, 3); label maps: (H, W) to (h, w). Sets ``scale``, ``img_shape`` (h, w),
+        ``scale_factor`` (w, h) and ``keep_ratio``.
+
+    Raises:
+        ConfigError: If neither size is given, or one is not positive.
+    """
+
+    def __init__(self,
+                 scale: Union[int, tuple[int, int], None] = None,
+                 scale_factor: Union[float, tuple[float, float], None] = None,
+                 keep_ratio: bool = False,
+                 backend: str = 'cv2',
+                 interpolation: str = 'bilinear') -> None:
+        if scale is None and scale_factor is None:
+            raise ConfigError('Resize needs `scale` (w, h) or `scale_factor`; it got neither.')
+        self.scale = _pair(scale, 'Resize.scale')
+        self.scale_factor = _pair(scale_factor, 'Resize.scale_factor')
+        self.keep_ratio = keep_ratio
+        self.backend = backend
+        self.interpolation = interpolation
+
+    def transform(self, results: dict) -> dict:
+        """Resize (H, W) to (h, w)."""
+        img = results['img']
+        height, width = img.shape[:2]
+        size = scale = self.scale or _rounded(width, height, *self.scale_factor)
+        if self.keep_ratio:
+            factor = min(max(scale) / max(height, width), min(scale) / min(height, width))
+            size = _rounded(width, height, factor, factor)
+        results['img'] = imresize(img, size, interpolation=self.interpolation, backend=self.backend)
+        for key in results.get('seg_fields', ()):
+            results[key] = imresize(results[key], size, interpolation='nearest', backend=self.backend)
+        results['scale'] = scale
+        results['img_shape'] = size[::-1]
+        results['scale_factor'] = (size[0] / width, size[1] / height)
+        results['keep_ratio'] = self.keep_ratio
+        return results
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(scale={self.scale}, scale_factor={self.scale_factor}, '
+                f'keep_ratio={self.keep_ratio}, interpolation={self.interpolation!r})')
+
+
+@TRANSFORMS.register_module()
+class RandomResize(BaseTransform):
+    """Resizes to a random scale, drawn anew for each sample.
+
+    Reference:
+        MMCV's transform of this name; the same random draws.
+
+    Args:
+        scale: (w, h) in pixels, multiplied by a ratio from ``ratio_range``; or two such pairs, between which each
+            edge is drawn on its own (ends included).
+        ratio_range: Smallest and largest factor.
+        resize_type: Registered name of the transform that resizes.
+        **resize_kwargs: Its arguments, e.g. ``keep_ratio=True``.
+
+    Shape:
+        As :class:`Resize`.
+
+    Raises:
+        ConfigError: If ``scale`` is one pair and ``ratio_range`` is missing or not ordered.
+    """
+
+    def __init__(self,
+                 scale: Union[tuple[int, int], Sequence[tuple[int, int]]],
+                 ratio_range: Optional[tuple[float, float]] = None,
+                 resize_type: str = 'Resize',
+                 **resize_kwargs) -> None:
+        self.pairs = None if isinstance(scale[0], int) else [tuple(pair) for pair in scale]
+        if self.pairs is None and (ratio_range is None or not 0 < ratio_range[0] <= ratio_range[1]):
+            raise ConfigError(f'RandomResize.scale={scale} needs ratio_range=(smallest, largest), both positive; '
+                              f'got {ratio_range}.')
+        if self.pairs is not None and len(self.pairs) != 2:
+            raise ConfigError(f'RandomResize.scale must be (w, h) or two such pairs; got {scale}.')
+        self.scale = tuple(scale)
+        self.ratio_range = ratio_range
+        self.resize = TRANSFORMS.build({'type': resize_type, 'scale': (1, 1), **resize_kwargs})
+
+    def transform(self, results: dict) -> dict:
+        """Resize (H, W) to a drawn (h, w)."""
+        self.resize.scale = self._draw()
+        return self.resize(results)
+
+    def _draw(self) -> tuple[int, int]:
+        if self.pairs is None:
+            low, high = self.ratio_range
+            ratio = np.random.random_sample() * (high - low) + low
+            return int(self.scale[0] * ratio), int(self.scale[1] * ratio)
+        (w0, h0), (w1, h1) = self.pairs
+        width = np.random.randint(min(w0, w1), max(w0, w1) + 1)
+        return width, np.random.randint(min(h0, h1), max(h0, h1) + 1)
+
+    def __repr__(self) -> str:
+        return f'RandomResize(scale={self.scale}, ratio_range={self.ratio_range}, resize={self.resize})'
+
+
+def _pair(value, name: str) -> Optional[tuple]:
+    if value is None:
+        return None
+    pair = (value, value) if isinstance(value, (int, float)) else tuple(value)
+    if len(pair) != 2 or min(pair) <= 0:
+        raise ConfigError(f'{name} must be one positive number or two, (w, h); got {value}.')
+    return pair
+
+
+def _rounded(width: int, height: int, factor_w: float, factor_h: float) -> tuple[int, int]:
+    return int(width * float(factor_w) + 0.5), int(height * float(factor_h) + 0.5)
