@@ -1,0 +1,8 @@
+"""Decode heads: the backbone's feature maps to class scores."""
+from segkit.models.decode_heads.aspp_head import ASPPHead
+from segkit.models.decode_heads.base_decode_head import BaseDecodeHead
+from segkit.models.decode_heads.base_pyramid_head import BasePyramidHead
+from segkit.models.decode_heads.deeplab_v3_head import DeepLabV3Head
+from segkit.models.decode_heads.fcn_head import FCNHead
+
+__all__ = ['ASPPHead', 'BaseDecodeHead', 'BasePyramidHead', 'DeepLabV3Head', 'FCNHead']

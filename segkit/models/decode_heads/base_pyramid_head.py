@@ -1,0 +1,77 @@
+"""The atrous pyramid that the DeepLabV3 heads share."""
+from typing import Sequence
+
+import torch
+from mmcv.cnn import ConvModule
+from torch import Tensor, nn
+
+from segkit.errors import ConfigError
+from segkit.models.decode_heads.base_decode_head import BaseDecodeHead
+
+
+class BasePyramidHead(BaseDecodeHead):
+    """Base of heads with atrous spatial pyramid pooling: an image pool beside parallel convolutions.
+
+    Reference:
+        Rethinking Atrous Convolution for Semantic Image Segmentation (arXiv 1706.05587), section 3.3.
+
+    Args:
+        in_channels, channels, **kwargs: As for :class:`BaseDecodeHead`.
+        dilations: Rate of each branch; rate 1 is a 1x1 convolution, any other a 3x3. EncoderDecoder tells
+            :meth:`dilations_at` of the backbone's output stride where the config gives none.
+        branch_channels: Channels of each branch.
+        branch_bias: Whether the branches' convolutions have a bias although a normalisation follows.
+    """
+
+    def __init__(self, in_channels: int, channels: int, *, dilations: Sequence[int], branch_channels: int,
+                 branch_bias: bool = False, **kwargs) -> None:
+        super().__init__(in_channels, channels, **kwargs)
+        self.dilations = tuple(dilations)
+        layers = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg,
+                      bias=branch_bias or self.norm_cfg is None)
+        self.image_pool = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), ConvModule(self.in_channels, branch_channels, 1, **layers))
+        self.aspp_modules = nn.ModuleList(
+            ConvModule(self.in_channels, branch_channels, 1, **layers) if rate == 1 else
+            ConvModule(self.in_channels, branch_channels, 3, padding=rate, dilation=rate, **layers)
+            for rate in self.dilations)
+
+    @staticmethod
+    def dilations_at(output_stride: int) -> tuple[int, ...]:
+        """The rates (1, 6r, 12r, 18r), r = 16 / output_stride, which cover the same part of the image at any stride."""
+        return (1, *(step * 16 // output_stride for step in (6, 12, 18)))
+
+    def check_dilations(self, dilations: Sequence[int]) -> None:
+        """See whether :meth:`set_dilations` can set these rates.
+
+        Raises:
+            ConfigError: If the number of branches or a kernel size would change.
+        """
+        if [rate == 1 for rate in dilations] != [rate == 1 for rate in self.dilations]:
+            raise ConfigError(f'{type(self).__name__}: dilations {tuple(dilations)} do not fit weights made for '
+                              f'{self.dilations}: their number, and the places of rate 1, must be the same.')
+
+    def set_dilations(self, dilations: Sequence[int]) -> None:
+        """Change the rates and keep the weights."""
+        self.dilations = tuple(dilations)
+        for module, rate in zip(self.aspp_modules, self.dilations):
+            if rate != 1:
+                module.conv.dilation = module.conv.padding = (rate, rate)
+
+    def single_value_norms(self) -> list[nn.Module]:
+        return list(self.image_pool.modules())
+
+    def pyramid(self, x: Tensor, pool_first: bool) -> Tensor:
+        """Run the branches.
+
+        Args:
+            x: (N, C, h, w).
+            pool_first: Whether the image pool's channels come before the others or after them.
+
+        Returns:
+            (N, (branches + 1) * branch_channels, h, w).
+        """
+        # The pooled map is one value a channel, so resizing it is repeating it.
+        pooled = self.image_pool(x).expand(-1, -1, *x.shape[-2:])
+        outs = [module(x) for module in self.aspp_modules]
+        return torch.cat([pooled, *outs] if pool_first else [*outs, pooled], dim=1)

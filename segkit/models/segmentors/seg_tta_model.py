@@ -1,0 +1,93 @@
+"""Predictions from several views of an image."""
+from typing import Callable, Iterable, Optional, Union
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from segkit.errors import ConfigError
+from segkit.registry import MODELS
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    return logits.softmax(dim=0) if len(logits) > 1 else logits.sigmoid()
+
+
+# What is averaged over the views, and, for a head of one channel, how the mean becomes a probability.
+FUSIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    'prob': (_probabilities, lambda mean: mean),
+    'logit': (lambda logits: logits, torch.sigmoid),
+    'exp': (torch.exp, lambda mean: mean / (1 + mean)),
+}
+
+
+@MODELS.register_module()
+class SegTTAModel(BaseModel):
+    """Predict each image from several views of it, such as other scales and the mirror image.
+
+    Reference:
+        DeepLabV3 (arXiv 1706.05587), section 4.1, averages probabilities, and so does MMSegmentation ('prob').
+        pytorch-segmentation-toolbox averages scores ('logit'). GluonCV averages unnormalised exponentials
+        ('exp'), there of the sum of an image's and its mirror image's scores. One running sum is kept, not the
+        scores of all the views.
+
+    Args:
+        module: The segmentor, or its config.
+        fusion: What is averaged over the views: 'prob', 'logit' or 'exp'.
+        data_preprocessor: Config of the preprocessor, for a ``module`` that is a config without one.
+
+    Shape:
+        views of N images each -> N samples with ``pred_sem_seg`` (1, H, W).
+
+    Raises:
+        ConfigError: If the fusion is unknown.
+    """
+
+    def __init__(self, module: Union[dict, nn.Module], fusion: str = 'prob',
+                 data_preprocessor: Optional[dict] = None) -> None:
+        if fusion not in FUSIONS:
+            raise ConfigError(f"tta_model.fusion must be 'prob', 'logit' or 'exp', not {fusion!r}.")
+        super().__init__()
+        if isinstance(module, dict):
+            module = MODELS.build(module, default_args=dict(data_preprocessor=data_preprocessor))
+        self.module = module
+        self.fusion = fusion
+
+    def test_step(self, data: dict) -> list:
+        """Predict a batch of what TestTimeAug made.
+
+        Args:
+            data: ``inputs``, a list over the views of batches, and ``data_samples``, a list over the views of lists
+                of N samples.
+
+        Returns:
+            The first view's N samples, with their predictions.
+        """
+        views = (dict(inputs=inputs, data_samples=samples)
+                 for inputs, samples in zip(data['inputs'], data['data_samples']))
+        return self(self.module.data_preprocessor(view, False) for view in views)
+
+    def forward(self, views: Iterable[dict]) -> list:
+        """Predict from views that went through the preprocessor; taken one after the other.
+
+        Args:
+            views: dicts of ``inputs`` (N, 3, H, W) and ``data_samples``, N samples.
+
+        Returns:
+            The first view's N samples, with their predictions; with ``test_cfg.keep_logits`` also with the means.
+        """
+        to_summand, to_probability = FUSIONS[self.fusion]
+        sums, samples, count = [], [], 0
+        for count, view in enumerate(views, start=1):
+            summands = map(to_summand, self.module.original_logits(view['inputs'], view['data_samples']))
+            if count == 1:
+                samples, sums = view['data_samples'], [summand.clone() for summand in summands]
+            else:
+                for total, summand in zip(sums, summands):
+                    total += summand
+        for sample, total in zip(samples, sums):
+            mean = total / count
+            binary = len(mean) == 1
+            classes = (to_probability(mean[0]) > self.module.decode_head.threshold) if binary else mean.max(dim=0)[1]
+            self.module.write_prediction(sample, mean, classes)
+        return samples
