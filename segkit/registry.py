@@ -10,6 +10,7 @@ from typing import Optional
 from mmengine import registry as mmengine_registry
 from mmengine.logging import print_log
 from mmengine.registry import Registry
+from mmengine.utils import get_object_from_string
 
 from segkit.errors import ConfigError
 
@@ -53,11 +54,10 @@ class SegkitRegistry(Registry):
         plain = key[len(SCOPE) + 1:] if key.startswith(SCOPE + '.') else key
         if plain in self.names():
             return super().get(plain)
-        if '.' in plain:  # 'package.module.Class', as lazy configs are dumped, or another scope
-            try:
-                return super().get(plain)
-            except RuntimeError:
-                pass
+        if '.' in plain:
+            found = self._from_elsewhere(key)
+            if found is not None:
+                return found
         elif self.fallback is not None:
             self.fallback.import_from_location()
             if plain in self.fallback.module_dict:
@@ -66,6 +66,13 @@ class SegkitRegistry(Registry):
                     f'{self.name} in {self.name.upper().replace(" ", "_")}S.', 'current')
                 return self.fallback.module_dict[plain]
         raise UnknownNameError(self._explain(plain))
+
+    def _from_elsewhere(self, key: str):
+        """The class at ``package.module.Class``, as lazy configs are dumped, or in another library's scope."""
+        try:
+            return get_object_from_string(key) or super().get(key)
+        except (ImportError, RuntimeError):
+            return None
 
     def _explain(self, name: str) -> str:
         lines = [f"'{name}' is not a registered {self.name}."]
@@ -77,7 +84,7 @@ class SegkitRegistry(Registry):
             lines.append('Nearest: ' + ', '.join(near) + '.')
         own = sorted(self.module_dict) or self.names()
         shown = ', '.join(own[:40]) + (', ...' if len(own) > 40 else '')
-        lines.append(f'Registered in segkit: {shown}.')
+        lines.append(f'Registered: {shown}.')
         return '\n'.join(lines)
 
 

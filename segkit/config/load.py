@@ -73,6 +73,7 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
     for key, value in added.items():
         ov.apply(cfg._cfg_dict, key, value)
         say(f'added {key}: {_short(value)}')
+    _map_old_names(cfg, say)
     _test_from_val(cfg)
     _follow_max_iters(cfg, max_iters, say)
     if check:

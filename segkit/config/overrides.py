@@ -31,7 +31,8 @@ def _value(text: str) -> Any:
     if text.lower() in ('true', 'false', 'none'):
         return {'true': True, 'false': False, 'none': None}[text.lower()]
     try:
-        return _literal(ast.parse(text, mode='eval').body)
+        value = _literal(ast.parse(text, mode='eval').body)
+        return list(value) if isinstance(value, tuple) and not text.startswith('(') else value
     except (SyntaxError, ValueError):
         pass
     if ',' in text and not text.startswith(('(', '[', '{')):

@@ -1,0 +1,153 @@
+"""Every override takes effect or is refused; old names are mapped."""
+from pathlib import Path
+
+import pytest
+
+from segkit.config import load_config
+from segkit.config.load import origins
+from segkit.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+OURS = CONFIGS / 'deeplabv3' / 'deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py'
+
+# A file in upstream's style: variables at the top, everything built from them, an unread one among them.
+UPSTREAM = '''
+default_scope = 'mmseg'
+dataset_type = 'PascalVOCDataset'
+data_root = 'data/VOC'
+crop_size = (512, 512)
+unread = 3
+norm_cfg = dict(type='SyncBN', requires_grad=True)
+optimizer = dict(type='SGD', lr=0.01, momentum=0.9)
+optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer)
+model = dict(
+    type='mmseg.EncoderDecoder',
+    data_preprocessor=dict(type='SegDataPreProcessor', size=crop_size),
+    backbone=dict(type='ResNetV1c', depth=50, norm_cfg=norm_cfg, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)),
+    decode_head=dict(type='ASPPHead', in_channels=2048, in_index=3, channels=512, num_classes=21, norm_cfg=norm_cfg))
+train_pipeline = [dict(type='LoadImageFromFile'), dict(type='RandomCrop', crop_size=crop_size)]
+train_dataloader = dict(batch_size=4, dataset=dict(type=dataset_type, data_root=data_root, pipeline=train_pipeline))
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000, val_interval=2000)
+param_scheduler = [dict(type='PolyLR', end=20000, by_epoch=False), dict(type='PolyLR', end=150, by_epoch=False)]
+'''
+
+
+@pytest.fixture
+def upstream(tmp_path) -> Path:
+    path = tmp_path / 'upstream.py'
+    path.write_text(UPSTREAM)
+    return path
+
+
+def load(path, *overrides):
+    said = []
+    return load_config(path, list(overrides), say=said.append), said
+
+
+def refused(path, *overrides) -> str:
+    with pytest.raises(ConfigError) as error:
+        load_config(path, list(overrides), say=lambda line: None)
+    assert len(str(error.value).splitlines()) <= 4
+    return str(error.value)
+
+
+def test_upstream_names_are_mapped_and_said(upstream):
+    cfg, said = load(upstream)
+    assert cfg.default_scope == 'segkit'
+    assert cfg.model.type == 'EncoderDecoder'
+    assert said == ["default_scope 'mmseg' and 1 name of scope 'mmseg' read as segkit"]
+
+
+def test_the_overrides_that_mmsegmentation_ignores_take_effect(upstream):
+    cfg, said = load(upstream, 'optimizer.lr=0.001', 'data_root=/my/voc', 'crop_size=(64,64)', 'norm_cfg.type=BN',
+                     'train_cfg.max_iters=1000')
+    assert cfg.optim_wrapper.optimizer.lr == 0.001
+    assert cfg.train_dataloader.dataset.data_root == '/my/voc'
+    assert cfg.model.data_preprocessor.size == (64, 64)
+    assert cfg.train_dataloader.dataset.pipeline[1].crop_size == (64, 64)
+    assert cfg.model.backbone.norm_cfg.type == cfg.model.decode_head.norm_cfg.type == 'BN'
+    assert [s.end for s in cfg.param_scheduler] == [1000, 150]
+    text = '\n'.join(said)
+    assert 'optimizer.lr = 0.001 reached optim_wrapper.optimizer.lr' in text
+    assert 'param_scheduler.0.end: 20000 -> 1000, with train_cfg.max_iters' in text
+    assert 'param_scheduler.1.end stays 150; train_cfg.max_iters is 1000' in text
+
+
+def test_an_override_of_a_variable_nothing_reads_is_refused(upstream):
+    text = refused(upstream, 'unread=4')
+    assert 'nothing that is built reads it' in text and 'upstream.py:6' in text
+
+
+def test_the_same_value_again_is_no_fault(upstream):
+    _, said = load(upstream, 'crop_size=(512,512)')
+    assert 'override crop_size: it is (512, 512) already' in said
+
+
+def test_our_files_have_one_word_for_every_copy():
+    cfg, _ = load(OURS, 'data_root=/my/voc', 'crop_size=(64, 64)', 'max_iters=20', 'num_classes=3', 'norm_cfg.type=BN')
+    assert {cfg[f'{p}_dataloader'].dataset.data_root for p in ('train', 'val', 'test')} == {'/my/voc'}
+    assert cfg.model.data_preprocessor.size == (64, 64)
+    assert cfg.train_dataloader.dataset.pipeline[3].crop_size == (64, 64)
+    assert cfg.train_cfg.max_iters == 20 and cfg.model.num_classes == 3
+    assert cfg.model.norm_cfg == dict(type='BN', requires_grad=True)
+
+
+def test_num_classes_moves_every_head_of_an_upstream_file(upstream):
+    cfg, _ = load(upstream, 'num_classes=3')
+    assert cfg.model.decode_head.num_classes == 3 and 'num_classes' not in cfg.model
+
+
+def test_the_test_part_follows_the_validation_part():
+    cfg, _ = load(OURS, 'test_dataloader.batch_size=2', 'val_dataloader.dataset.ann_file=mine.txt')
+    assert cfg.test_dataloader.dataset.ann_file == 'mine.txt'
+    assert (cfg.val_dataloader.batch_size, cfg.test_dataloader.batch_size) == (1, 2)
+
+
+@pytest.mark.parametrize('override, words', [
+    ('optim_wraper.optimizer.lr=0.5', ['optim_wrapper']),
+    ('optimizer.lr=0.5', ['optim_wrapper.optimizer.lr']),
+    ('model.backbonee.depth=18', ['model.backbonee', 'model.backbone']),
+    ('model.backbone.dpth=18', ['model.backbone.dpth', 'model.backbone.depth']),
+    ('train_dataloader.dataset.pipeline.9.prob=1', ['list of 7 entries']),
+    ('model.backbone.depth.x=1', ['model.backbone.depth is 50']),
+    ('model.backbone.type=ASPPHead', ['a backbone is expected here']),
+    ('default_scope=mmdet', ['mmdet']),
+    ('crop=3', ['crop']),
+])
+def test_refused(override, words):
+    text = refused(OURS, override)
+    assert all(word in text for word in words), text
+
+
+def test_a_declared_keyword_may_be_new_and_an_undeclared_one_needs_a_plus(upstream):
+    cfg, _ = load(upstream, 'model.backbone.norm_eval=True')
+    assert cfg.model.backbone.norm_eval is True
+    cfg, said = load(upstream, '+env_cfg.note=1')
+    assert cfg.env_cfg.note == 1 and 'added env_cfg.note: 1' in said
+
+
+def test_a_misspelt_top_level_key_in_a_file_is_refused(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text(f'_base_ = [{str(OURS)!r}]\nimg_scale = 3\noptim_wraper = dict(optimizer=dict(lr=1))\n')
+    text = refused(path)
+    assert 'mine.py:3' in text and 'optim_wrapper' in text
+
+
+def test_custom_imports_register_before_the_check(tmp_path, monkeypatch):
+    (tmp_path / 'my_head_for_test.py').write_text(
+        'from segkit.registry import DECODE_HEADS\n\n@DECODE_HEADS.register_module(force=True)\n'
+        'class MyHead:\n    def __init__(self, in_index, num_classes):\n        pass\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / 'mine.py'
+    path.write_text(f'_base_ = [{str(OURS)!r}]\ncustom_imports = dict(imports=["my_head_for_test"])\n'
+                    'model = dict(decode_head=dict(_delete_=True, type="MyHead", in_index=3))\n')
+    assert load(path)[0].model.decode_head.type == 'MyHead'
+    (tmp_path / 'my_head_for_test.py').unlink()
+    path.write_text(path.read_text().replace('my_head_for_test', 'not_there'))
+    assert 'custom_imports' in refused(path)
+
+
+def test_origins_name_the_deciding_file_last():
+    where = origins(OURS)
+    assert where['train_cfg'][-1].name == 'schedule_20k.py'
+    assert where['val_dataloader'][-1].name == 'pascal_voc12_aug.py'

@@ -1,0 +1,64 @@
+"""Look-ups that fail say what was meant; those that succeed reach Runner."""
+import pytest
+from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import MODELS as ROOT_MODELS
+
+from segkit import registry
+from segkit.registry import BACKBONES, DECODE_HEADS, HOOKS, LOSSES, METRICS, MODELS, UnknownNameError
+
+
+def message(kind, name) -> str:
+    with pytest.raises(UnknownNameError) as error:
+        kind.get(name)
+    assert len(str(error.value).splitlines()) <= 4
+    return str(error.value)
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest():
+    text = message(DECODE_HEADS, 'ASPHead')
+    assert "'ASPHead' is not a registered decode head" in text
+    assert 'Nearest: ASPPHead' in text
+
+
+def test_the_wrong_kind_is_named():
+    text = message(BACKBONES, 'ASPPHead')
+    assert "'ASPPHead' is a decode head, and a backbone is expected here" in text
+    assert 'ResNetV1c' in text
+    assert 'is a loss' in message(METRICS, 'CrossEntropyLoss')
+
+
+def test_torch_optimizers_are_found_and_misspelt_ones_are_not():
+    assert registry.OPTIMIZERS.get('SGD').__name__ == 'SGD'
+    assert 'SGD' in message(registry.OPTIMIZERS, 'SDG')
+
+
+def test_roots_find_our_classes_in_our_scope():
+    with ROOT_MODELS.switch_scope_and_registry('segkit') as here:
+        assert here is MODELS
+        assert here.get('EncoderDecoder').__module__.startswith('segkit.')
+    with ROOT_HOOKS.switch_scope_and_registry('segkit') as here:
+        assert here is HOOKS
+        assert here.get('ParamSchedulerHook').__module__.startswith('mmengine.')
+
+
+def test_scope_prefix_and_dotted_path():
+    assert BACKBONES.get('segkit.ResNetV1c') is BACKBONES.get('ResNetV1c')
+    assert BACKBONES.get('segkit.models.backbones.resnet.ResNetV1c') is BACKBONES.get('ResNetV1c')
+    assert MODELS.get('torch.nn.modules.linear.Linear').__name__ == 'Linear'
+    assert 'no.such.Module' in message(MODELS, 'no.such.Module')
+
+
+def test_a_loss_registered_as_a_model_is_found_with_a_notice(capsys):
+    class NewLoss:
+        pass
+
+    MODELS.register_module(module=NewLoss)
+    try:
+        assert LOSSES.get('NewLoss') is NewLoss
+    finally:
+        del MODELS._module_dict['NewLoss']
+
+
+def test_an_unknown_name_is_also_a_key_error():
+    with pytest.raises(KeyError):
+        LOSSES.build(dict(type='NoSuchLoss'))
