@@ -1,0 +1,153 @@
+"""Saves what a run can go on from, and its best weights."""
+import math
+import os
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from segkit.checkpoint import load_file
+from segkit.errors import CheckpointError, ConfigError
+from segkit.registry import HOOKS
+
+GREATER = ('acc', 'iou', 'dice', 'fscore', 'precision', 'recall')
+LESS = ('loss', 'error')
+
+
+@HOOKS.register_module()
+class CheckpointHook(Hook):
+    """Saves a checkpoint every so often and the weights of the best validation.
+
+    Reference: MMEngine's hook of this name, whose arguments it takes where a local folder is written to. Different
+    from it: at most two full checkpoints are kept unless asked otherwise, the best weights lie in ``best_mIoU.pth``
+    without optimizer state, and an old checkpoint is removed after the new one was written, not before.
+
+    Args:
+        interval: Epochs or iterations between checkpoints; -1 saves only the last one.
+        by_epoch: Whether ``interval`` counts epochs.
+        save_optimizer: Whether to keep what a run needs to go on.
+        save_param_scheduler: Whether to keep the state of the learning-rate schedules.
+        out_dir: A folder in which the run gets one of its own; None saves in the run folder.
+        max_keep_ckpts: How many full checkpoints to keep, the newest ones; -1 keeps all.
+        save_last: Whether the end of the training is saved whatever the interval.
+        save_best: The score, or scores, whose best weights to keep; 'auto' takes the first score; None keeps none.
+        rule: 'greater' or 'less' is better, for each score; None decides by the score's name.
+        filename_tmpl: The name of a full checkpoint with one '{}' for the number; None takes iter_{} or epoch_{}.
+        save_begin: The first epoch or iteration that may be saved.
+
+    Raises:
+        ConfigError: If a rule is unknown or cannot be told from the name, or a score is not among the validation's.
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(self,
+                 interval: int = -1,
+                 by_epoch: bool = True,
+                 save_optimizer: bool = True,
+                 save_param_scheduler: bool = True,
+                 out_dir: Union[str, Path, None] = None,
+                 max_keep_ckpts: int = 2,
+                 save_last: bool = True,
+                 save_best: Union[str, list[str], None] = 'mIoU',
+                 rule: Union[str, list[str], None] = None,
+                 filename_tmpl: Optional[str] = None,
+                 save_begin: int = 0) -> None:
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.save_optimizer = save_optimizer
+        self.save_param_scheduler = save_param_scheduler
+        self.out_dir = out_dir
+        self.max_keep_ckpts = max_keep_ckpts
+        self.save_last = save_last
+        self.scores = [save_best] if isinstance(save_best, str) else list(save_best or [])
+        rules = rule if isinstance(rule, (list, tuple)) else [rule] * len(self.scores)
+        if len(rules) != len(self.scores):
+            raise ConfigError(f'default_hooks.checkpoint: {len(rules)} rules for {len(self.scores)} scores of save_best.')
+        self.rules = {name: _rule(name, r) for name, r in zip(self.scores, rules)}
+        self.filename_tmpl = filename_tmpl or ('epoch_{}.pth' if by_epoch else 'iter_{}.pth')
+        self.save_begin = save_begin
+        self.best: dict[str, float] = {}
+
+    def before_train(self, runner: Any) -> None:
+        """Find the folder; in a resumed run also the best scores so far and the checkpoints to count."""
+        self._folder = runner.work_dir
+        if self.out_dir is not None:
+            self._folder = os.path.join(self.out_dir, os.path.basename(runner.work_dir.rstrip(os.sep)))
+        self._kept = list(runner.message_hub.get_info('keep_ckpt_ids') or []) if runner.iter else []
+        if runner.iter and is_main_process():
+            for path in Path(self._folder).glob('best_*.pth'):
+                try:
+                    meta = load_file(path).get('meta', {})
+                except CheckpointError as error:
+                    runner.logger.warning(f'{error}\nThe next validation writes it anew.')
+                    continue
+                if 'best_name' in meta:
+                    self._note(runner, meta['best_name'], meta['best_score'])
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Save where iterations are counted and this is one to save."""
+        if not self.by_epoch and (self.every_n_train_iters(runner, self.interval, self.save_begin)
+                                  or (self.save_last and self.is_last_train_iter(runner))):
+            self._save(runner, runner.iter + 1, dict(epoch=runner.epoch, iter=runner.iter + 1))
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Save where epochs are counted and this is one to save."""
+        if self.by_epoch and (self.every_n_epochs(runner, self.interval, self.save_begin)
+                              or (self.save_last and self.is_last_train_epoch(runner))):
+            self._save(runner, runner.epoch + 1, dict(epoch=runner.epoch + 1, iter=runner.iter))
+
+    def after_val_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:
+        """Save the weights where a score is the best so far."""
+        if not metrics or not hasattr(self, '_folder'):  # not in a training
+            return
+        for name in self.scores:
+            rule = self.rules[name]
+            if name == 'auto':
+                name = next(iter(metrics))
+                rule = _rule(name, rule)
+            if name not in metrics:
+                raise ConfigError(f'default_hooks.checkpoint.save_best={name!r} is not a score of the validation.\n'
+                                  f'Its scores: {", ".join(metrics)}.')
+            score, best = float(metrics[name]), self.best.get(name)
+            if math.isnan(score) or (best is not None and (score <= best if rule == 'greater' else score >= best)):
+                continue
+            self._note(runner, name, score)
+            meta = dict(epoch=runner.epoch, iter=runner.iter, best_name=name, best_score=score,
+                        metrics={k: float(v) for k, v in metrics.items()})
+            runner.save_checkpoint(self._folder, f'best_{name.replace("/", "_")}.pth', save_optimizer=False,
+                                   save_param_scheduler=False, meta=meta, by_epoch=False)
+
+    def _note(self, runner: Any, name: str, score: float) -> None:
+        self.best[name] = score
+        if name == self.scores[0] or self.scores[0] == 'auto':
+            runner.message_hub.update_info_dict(dict(best_name=name, best_score=score))
+
+    def _save(self, runner: Any, number: int, meta: dict) -> None:
+        self._kept = [n for n in self._kept if n != number] + [number]
+        old = self._kept[:-self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
+        self._kept = self._kept[len(old):]
+        runner.message_hub.update_info('keep_ckpt_ids', self._kept)
+        name = self.filename_tmpl.format(number)
+        runner.save_checkpoint(self._folder, name, save_optimizer=self.save_optimizer,
+                               save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch)
+        if is_main_process():
+            pointer = os.path.join(runner.work_dir, 'last_checkpoint')
+            with open(pointer + '.tmp', 'w') as file:
+                file.write(os.path.join(self._folder, name))
+            os.replace(pointer + '.tmp', pointer)
+            for n in old:
+                Path(self._folder, self.filename_tmpl.format(n)).unlink(missing_ok=True)
+
+
+def _rule(name: str, rule: Optional[str]) -> Optional[str]:
+    if rule is None and name != 'auto':
+        lower = name.lower()
+        rule = ('greater' if any(word in lower for word in GREATER) else
+                'less' if any(word in lower for word in LESS) else 'unknown')
+    if rule not in (None, 'greater', 'less'):
+        raise ConfigError(f"default_hooks.checkpoint: whether a greater {name!r} is better cannot be told.\n"
+                          "Set rule='greater' or rule='less'.")
+    return rule

@@ -1,0 +1,194 @@
+"""How far a run is, in one line."""
+import datetime
+import json
+import os
+import resource
+import sys
+import time
+from typing import Any, Optional
+
+import torch
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+
+from segkit.engine.run_state import bare
+from segkit.registry import HOOKS
+
+REDRAW_SECONDS = 0.2
+
+
+@HOOKS.register_module(name=['ProgressHook', 'LoggerHook'])
+class ProgressHook(Hook):
+    """Says how long the run still takes, how fast it is, how much of the time it waits for data, and how it learns.
+
+    On a terminal the line is rewritten in place; elsewhere one plain line is written per interval. The same line
+    goes to the log file, and the numbers go to the visualizer's backends (vis_data/scalars.json, TensorBoard).
+    The model computes its accuracy only at the iterations that are logged.
+
+    Reference: takes the place of MMEngine's LoggerHook, under whose name configs know it. That one's time left
+    leaves out the validations, and its lines have no end.
+
+    Args:
+        interval: Iterations between logged ones.
+        log_metric_by_epoch: Whether a validation's scores are put at the epoch, not at the iteration.
+    """
+
+    priority = 'BELOW_NORMAL'
+
+    def __init__(self, interval: int = 50, log_metric_by_epoch: bool = False) -> None:
+        self.interval = interval
+        self.log_metric_by_epoch = log_metric_by_epoch
+        self._validation_seconds = 0.0
+        self._seconds_per_iter: Optional[float] = None
+        self._scores = ''
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def before_train(self, runner: Any) -> None:
+        """Start the clock."""
+        runner.log_interval = self.interval
+        self._restart(runner)
+        self._redrawn = 0.0
+
+    def _restart(self, runner: Any) -> None:
+        """Begin a new stretch of iterations to measure."""
+        self._start = self._mark = time.perf_counter()
+        self._start_iter = runner.iter
+        self._waited = 0.0
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+        """Note how long the batch was waited for; tell the model whether to compute its accuracy."""
+        self._waited += time.perf_counter() - self._mark
+        model = bare(runner.model)
+        if hasattr(model, 'log_accuracy'):
+            model.log_accuracy = runner.is_logged_iter()
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Log the iteration, if it is one to log."""
+        self._mark = time.perf_counter()
+        if not runner.is_logged_iter():
+            if self._mark - self._redrawn > REDRAW_SECONDS and self._seconds_per_iter and runner.console.terminal:
+                self._redrawn = self._mark
+                runner.console.live(self._line(runner, self._seconds_per_iter, 'iter'))
+            return
+        done = runner.iter + 1 - self._start_iter
+        measured = (self._mark - self._start) / done
+        before = self._seconds_per_iter
+        self._seconds_per_iter = measured if before is None else 0.7 * before + 0.3 * measured
+        tag, _ = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
+        tag = {name: float(value) for name, value in tag.items()}
+        share = self._waited / max(self._mark - self._start, 1e-9)
+        rates = sorted({group['lr'] for group in runner.optim_wrapper.param_groups})
+        accuracy = next((f'  acc {value:.1f}' for name, value in tag.items() if name.endswith('acc_seg')), '')
+        self._scores = (f'  data {share:.0%}  loss {tag.get("loss", float("nan")):.4f}{accuracy}'
+                        f'  lr {"/".join(f"{rate:.3g}" for rate in rates[:4])}')
+        last = runner.iter + 1 == runner.max_iters
+        runner.logger.info(self._line(runner, measured, 'iter'), extra=dict(live=not last))
+        runner.visualizer.add_scalars({**tag, 'memory': memory(), 'data_share': share}, step=runner.iter + 1)
+        self._restart(runner)
+        self._start_iter += 1  # this iteration has been counted; the loop counts it after the hooks
+
+    def _line(self, runner: Any, seconds: float, unit: str) -> str:
+        best = runner.message_hub.runtime_info.get('best_score')
+        name = runner.message_hub.runtime_info.get('best_name', 'mIoU')
+        return (f'{unit} {runner.iter + 1}/{runner.max_iters}  left {duration(self._left(runner))}  {rate(seconds)} it/s'
+                f'{self._scores}  mem {memory():.0f} MB  best {name} {"-" if best is None else f"{best:.2f}"}')
+
+    def _left(self, runner: Any) -> float:
+        """Seconds to the end of the run, validations included."""
+        left = (runner.max_iters - runner.iter - 1) * self._seconds_per_iter
+        if runner.val_loop is not None:
+            done, total = ((runner.epoch, runner.max_epochs) if runner.max_epochs > 1 else
+                           (runner.iter, runner.max_iters))
+            interval = runner.val_interval
+            left += self._validation_seconds * (-(-total // interval) - done // interval)
+        return left
+
+    # -- validation and test -------------------------------------------------------------------------------------
+
+    def before_val(self, runner: Any) -> None:
+        """Start the clock of a validation."""
+        self._evaluation_start = self._redrawn = time.perf_counter()
+
+    before_test = before_val
+
+    def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Optional[dict] = None,
+                       outputs: Optional[list] = None) -> None:
+        """Say how far the validation is."""
+        self._evaluation_line(runner, batch_idx, runner.val_dataloader, 'validation')
+
+    def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Optional[dict] = None,
+                        outputs: Optional[list] = None) -> None:
+        """Say how far the test is."""
+        self._evaluation_line(runner, batch_idx, runner.test_dataloader, 'test')
+
+    def _evaluation_line(self, runner: Any, batch_idx: int, loader: Any, name: str) -> None:
+        now, done, total = time.perf_counter(), batch_idx + 1, len(loader)
+        logged = done % self.interval == 0 and done < total
+        if not logged and (now - self._redrawn < REDRAW_SECONDS or not runner.console.terminal):
+            return
+        self._redrawn = now
+        seconds = (now - self._evaluation_start) / done
+        text = (f'{name} {done}/{total} batches  left {duration((total - done) * seconds)}  {rate(seconds)} it/s'
+                f'  mem {memory():.0f} MB')
+        if logged:
+            runner.logger.info(text, extra=dict(live=True))
+        else:
+            runner.console.live(text)
+
+    def after_val_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:
+        """Say the scores and give them to the backends."""
+        metrics = {k: float(v) for k, v in (metrics or {}).items()}
+        training = not isinstance(runner._train_loop, dict) and runner._train_loop is not None
+        step = 0 if not training else runner.epoch if self.log_metric_by_epoch else runner.iter
+        taken = time.perf_counter() - self._evaluation_start
+        where = f'validation at {"epoch" if self.log_metric_by_epoch else "iter"} {step}' if training else 'validation'
+        runner.logger.info(f'{where}: {scores(metrics)}  ({len(runner.val_dataloader.dataset)} images in '
+                           f'{duration(taken)})')
+        if metrics:
+            runner.visualizer.add_scalars(metrics, step=step)
+
+    def after_val(self, runner: Any) -> None:
+        """Take the validation out of the training's clock."""
+        self._validation_seconds = time.perf_counter() - self._evaluation_start
+        if not isinstance(runner._train_loop, dict) and runner._train_loop is not None and hasattr(self, '_mark'):
+            self._restart(runner)
+
+    @master_only
+    def after_test_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:
+        """Say the scores and write them to test_metrics.json."""
+        metrics = {k: float(v) for k, v in (metrics or {}).items()}
+        taken = time.perf_counter() - self._evaluation_start
+        runner.logger.info(f'test: {scores(metrics)}  ({len(runner.test_dataloader.dataset)} images in '
+                           f'{duration(taken)})')
+        with open(os.path.join(runner.work_dir, 'test_metrics.json'), 'w') as file:
+            json.dump(metrics, file, indent=1)
+
+    def after_run(self, runner: Any) -> None:
+        """Close the backends."""
+        runner.visualizer.close()
+
+
+def scores(metrics: dict[str, float]) -> str:
+    """The first scores of a validation in words."""
+    return '  '.join(f'{name} {value:.2f}' for name, value in list(metrics.items())[:4]) or 'no scores'
+
+
+def duration(seconds: float) -> str:
+    """h:mm:ss."""
+    return str(datetime.timedelta(seconds=round(seconds)))
+
+
+def rate(seconds: float) -> str:
+    """Iterations per second, from the seconds of one."""
+    speed = 1 / max(seconds, 1e-9)
+    return f'{speed:.2f}' if speed < 10 else f'{speed:.0f}'
+
+
+def memory() -> float:
+    """The most memory used so far, in MB: of the GPU, or of this process where there is none."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == 'darwin' else 2**10)

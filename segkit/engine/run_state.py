@@ -1,0 +1,150 @@
+"""What a checkpoint holds beside the weights, and how a run takes it up again."""
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any, Optional
+
+import mmengine
+from mmengine.logging import HistoryBuffer, MessageHub, print_log
+from mmengine.runner.checkpoint import weights_to_cpu
+from mmengine.utils import apply_to
+from torch import nn
+
+import segkit
+from segkit.engine.run_config import plain
+from segkit.errors import CheckpointError, ConfigError
+
+KEPT_SCALARS = 100  # latest values of each logged number; the log's running means reach back less far
+MOVING = ('last_step', '_global_step', '_last_value', '_get_value_called_within_step')
+PREPROCESSING = ('mean', 'std', 'bgr_to_rgb', 'rgb_to_bgr', 'pad_val', 'size_divisor', 'test_cfg')
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """The segmentor inside DDP or a test-time augmentation."""
+    while isinstance(getattr(model, 'module', None), nn.Module):
+        model = model.module
+    return model
+
+
+def capture(runner: Any, meta: dict, optimizer: bool, schedulers: bool) -> dict:
+    """A checkpoint's content, in types that load without unpickling code.
+
+    Args:
+        runner: The runner.
+        meta: ``epoch`` and ``iter`` to go on from, and what else the caller wants in ``meta``.
+        optimizer: Whether to keep the state of the optimizer and of the log, to resume from.
+        schedulers: Whether to keep the state of the learning-rate schedules.
+    """
+    meta = dict(
+        meta,
+        cfg=runner.cfg.pretty_text,
+        config_json=json.dumps(plain(runner.cfg.to_dict())),
+        seed=runner.seed,
+        total_batch=total_batch(runner),
+        experiment_name=runner.experiment_name,
+        time=time.strftime('%Y%m%d_%H%M%S'),
+        segkit_version=segkit.__version__,
+        mmengine_version=mmengine.__version__,
+        preprocessing={k: v for k, v in plain(runner.cfg.get('model', {}).get('data_preprocessor') or {}).items()
+                       if k in PREPROCESSING})
+    metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None)
+    if metainfo:
+        meta['dataset_meta'] = plain(metainfo)
+    checkpoint = dict(meta=meta, state_dict=weights_to_cpu(bare(runner.model).state_dict()))
+    if optimizer:
+        state = runner.optim_wrapper.state_dict()
+        checkpoint['optimizer'] = apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())
+        checkpoint['message_hub'] = _log_state(runner.message_hub)
+    if schedulers and runner.param_schedulers:
+        by_name = runner.param_schedulers
+        checkpoint['param_schedulers'] = ({k: [s.state_dict() for s in v] for k, v in by_name.items()}
+                                          if isinstance(by_name, dict) else [s.state_dict() for s in by_name])
+    return checkpoint
+
+
+def total_batch(runner: Any) -> Optional[int]:
+    """Images of one iteration over all processes; None where the loader has no fixed batch size."""
+    size = runner.train_dataloader.batch_size
+    return None if size is None else size * runner.world_size
+
+
+def _log_state(hub: MessageHub) -> dict:
+    scalars = {name: [float(v) for v in buffer.data[0][-KEPT_SCALARS:]] for name, buffer in hub.log_scalars.items()}
+    info = {k: plain(v) for k, v in hub.runtime_info.items() if k != 'cfg'}
+    return dict(log_scalars=scalars, runtime_info=info, resumed_keys={})
+
+
+def restore_log(hub: MessageHub, state: dict) -> None:
+    """Take over the log's state, from a checkpoint of segkit's or MMEngine's."""
+    for name, values in state.get('log_scalars', {}).items():
+        if isinstance(values, HistoryBuffer):
+            hub.log_scalars[name] = values
+        else:
+            hub.log_scalars[name] = HistoryBuffer(values, [1] * len(values))
+    for name, value in state.get('runtime_info', {}).items():
+        if name != 'cfg':
+            hub.update_info(name, value)
+
+
+def restore_schedulers(schedulers: Any, states: Any) -> None:
+    """Set each schedule to where it stopped; its shape (``end``, ``power``, ...) is the config's.
+
+    A schedule whose shape was changed goes on from the learning rate it had reached, and that is said.
+
+    Raises:
+        CheckpointError: If the number or kind of the schedules changed.
+    """
+    if isinstance(schedulers, dict) and isinstance(states, dict) and set(schedulers) == set(states):
+        for name, own in schedulers.items():
+            restore_schedulers(own, states[name])
+        return
+    if isinstance(schedulers, dict) or isinstance(states, dict) or len(schedulers) != len(states):
+        raise CheckpointError(f'The checkpoint has {len(states)} learning-rate schedules, param_scheduler of the config '
+                              f'{len(schedulers)}.\nResume with the config that the run was started with.')
+    for scheduler, state in zip(schedulers, states):
+        now = scheduler.state_dict()
+        changed = [k for k in now if k not in MOVING and k != 'verbose' and k in state and plain(now[k]) != plain(state[k])]
+        for key in changed:
+            print_log(f'{type(scheduler).__name__} {key}: {state[key]} in the checkpoint, {now[key]} in the config; '
+                      "the config's is used.", 'current')
+        scheduler.load_state_dict({**state, **{k: now[k] for k in changed}})
+
+
+def find_last_checkpoint(work_dir: str) -> str:
+    """The newest checkpoint of a run folder.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    folder = Path(work_dir)
+    pointer = folder / 'last_checkpoint'
+    if pointer.is_file():
+        named = Path(pointer.read_text().strip())
+        for path in (named, folder / named.name):  # the second one where the folder was moved
+            if path.is_file():
+                return str(path)
+    numbered = [(int(m[1]), p) for p in folder.glob('*.pth') if (m := re.fullmatch(r'(?:iter|epoch)_(\d+)', p.stem))]
+    if numbered:
+        return str(max(numbered)[1])
+    raise ConfigError(f'--resume: no checkpoint in {folder} (looked for last_checkpoint, iter_*.pth, epoch_*.pth).\n'
+                      'Give the folder of the run with --work-dir, or leave --resume out to start anew.')
+
+
+def classes_of(checkpoint: dict) -> Optional[tuple[str, ...]]:
+    """The class names a checkpoint was trained with: ``meta.dataset_meta`` (1.x) or ``meta.CLASSES`` (0.x)."""
+    meta = checkpoint.get('meta') or {}
+    names = (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES')
+    return tuple(names) if names else None
+
+
+def other_classes(theirs: Optional[tuple], ours: Optional[tuple], source: str) -> Optional[str]:
+    """What differs between the classes of a checkpoint and those of a dataset, in words; None where nothing does."""
+    if not theirs or not ours:
+        return None
+    if len(theirs) != len(ours):
+        return f'{source} was trained on {len(theirs)} classes, the dataset has {len(ours)}.'
+    for i, (a, b) in enumerate(zip(theirs, ours)):
+        if re.sub(r'\W|_', '', a.lower()) != re.sub(r'\W|_', '', b.lower()):
+            return f"Class {i} is '{a}' in {source} and '{b}' in the dataset."
+    return None

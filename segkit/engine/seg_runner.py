@@ -1,0 +1,277 @@
+"""The runner: MMEngine's, with segkit's data loading, checkpoints and a quiet console."""
+import importlib.util
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import get_dist_info, is_distributed, master_only
+from mmengine.logging import MMLogger
+from mmengine.runner import BaseLoop, Runner
+from mmengine.visualization import Visualizer
+from torch import nn
+from torch.utils.data import DataLoader
+
+from segkit import checkpoint as files
+from segkit.engine import environment, run_state
+from segkit.engine.console import Console
+from segkit.engine.data_loading import build_data_loader
+from segkit.engine.run_config import RunConfig
+from segkit.engine.schedule import fill_ends
+from segkit.errors import CheckpointError, ConfigError
+from segkit.registry import RUNNERS
+
+DEFAULT_SEED = 0
+
+
+@RUNNERS.register_module()
+class SegRunner(Runner):
+    """Trains, validates and tests what a config describes.
+
+    Reference: MMEngine's Runner, whose arguments it takes. Different from it: training samples are decided by
+    (seed, position), batches are joined by segkit's collate, checkpoints are written atomically and read without
+    running code from them, weights that do not fit are an error, processes without CUDA talk over gloo, the run
+    folder is the work directory itself, environment and config go to files, and a poly schedule without ``end``
+    ends with the training. Without ``randomness.seed`` the seed is 0, so that a command repeats.
+
+    Args:
+        *args: As for :class:`mmengine.runner.Runner`.
+        **kwargs: As for :class:`mmengine.runner.Runner`.
+    """
+
+    # MMEngine makes a folder for each start inside work_dir; here everything lies in work_dir directly.
+    _log_dir = property(lambda self: self._work_dir, lambda self, value: None)
+
+    def __init__(self, *args: Any, cfg: Optional[Config] = None, randomness: Optional[dict] = None, **kwargs: Any) -> None:
+        randomness = dict(randomness or {})
+        if randomness.get('seed') is None:
+            randomness['seed'] = DEFAULT_SEED
+        if cfg is not None:
+            cfg = RunConfig.of(cfg if isinstance(cfg, Config) else Config(cfg))
+        self.log_interval = 1  # iterations between logged ones; ProgressHook sets it
+        super().__init__(*args, cfg=cfg, randomness=randomness, **kwargs)
+        if not isinstance(self.cfg, RunConfig):
+            self.cfg = RunConfig.of(self.cfg)
+
+    # -- console and environment --------------------------------------------------------------------------------
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Start the processes' group and set what OpenCV, cuDNN and the operating system are to do."""
+        if self.distributed and not is_distributed() and not torch.cuda.is_available():
+            environment.start_cpu_process_group(self.launcher, env_cfg.get('dist_cfg', {}))
+        super().setup_env(env_cfg)
+
+    def build_logger(self, log_level: Union[int, str] = 'INFO', log_file: Optional[str] = None, **kwargs: Any) -> MMLogger:
+        """A logger that writes plain lines to the console and everything to ``log_file`` (work_dir/train.log)."""
+        name = 'train.log' if self._train_loop is not None else 'test.log'
+        log_file = log_file or os.path.join(self.work_dir, name)
+        logger = MMLogger.get_instance(name=self._experiment_name, logger_name='segkit', log_level=log_level,
+                                       log_file=log_file, file_mode='a', **kwargs)
+        logger.handlers = [h for h in logger.handlers if isinstance(h, logging.FileHandler)]
+        self.console = Console(log_level if get_dist_info()[0] == 0 else logging.ERROR)
+        logger.handlers.append(self.console)
+        return logger
+
+    def build_visualizer(self, visualizer: Union[Visualizer, dict, None] = None) -> Visualizer:
+        """The visualizer of the config.
+
+        Raises:
+            ConfigError: If it writes for TensorBoard, which is not installed.
+        """
+        backends = (visualizer or {}).get('vis_backends') or [] if not isinstance(visualizer, Visualizer) else []
+        wanted = any('TensorboardVisBackend' in str(backend.get('type')) for backend in backends)
+        if wanted and not any(importlib.util.find_spec(name) for name in ('tensorboard', 'tensorboardX')):
+            raise ConfigError('visualizer.vis_backends asks for TensorboardVisBackend, but TensorBoard is not '
+                              'installed.\nInstall it (pip install tensorboard), or remove that backend.')
+        return super().build_visualizer(visualizer)
+
+    def _log_env(self, env_cfg: dict) -> None:
+        facts = {**environment.report(), 'env_cfg': env_cfg, 'randomness': self._randomness_cfg, 'seed': self.seed,
+                 'launcher': self.launcher, 'processes': self.world_size}
+        if self.rank == 0:
+            text = ''.join(f'{key}: {value}\n' for key, value in facts.items())
+            Path(self.work_dir, 'environment.txt').write_text(text)
+        several = f', {self.world_size} processes' if self.world_size > 1 else ''
+        self.logger.info(f'run folder {self.work_dir} (config.py, environment.txt), '
+                         f'{environment.device_name()}{several}, seed {self.seed}')
+
+    def get_hooks_info(self) -> str:
+        """The names of the hooks; MMEngine's text lists them once for each stage, 80 lines."""
+        return ', '.join(type(hook).__name__ for hook in self.hooks)
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the config to work_dir/config.py."""
+        Path(self.work_dir, 'config.py').write_text(self.cfg.pretty_text)
+
+    def is_logged_iter(self) -> bool:
+        """Whether the training iteration at hand is one whose losses and accuracies are logged."""
+        return (self.iter + 1) % self.log_interval == 0 or self.iter + 1 == self.max_iters
+
+    # -- model ---------------------------------------------------------------------------------------------------
+
+    def wrap_model(self, model_wrapper_cfg: Optional[dict], model: nn.Module) -> nn.Module:
+        """Move the model to its device and, with several processes, wrap it for gradient exchange."""
+        if self.distributed and not torch.cuda.is_available():
+            defaults = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+                            find_unused_parameters=self.cfg.get('find_unused_parameters', False))
+            model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {})}
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='.*broadcast_buffers', category=FutureWarning)
+            return super().wrap_model(model_wrapper_cfg, model)
+
+    def _init_model_weights(self) -> None:
+        if self._resume:  # everything comes from the checkpoint; pretrained weights need not even be there
+            return
+        model = run_state.bare(self.model)
+        model._dump_init_info = lambda: None  # MMEngine writes two lines for each parameter
+        super()._init_model_weights()
+        del model._dump_init_info
+
+    # -- loops and their data ------------------------------------------------------------------------------------
+
+    @staticmethod
+    def build_dataloader(dataloader: Union[DataLoader, dict], seed: Optional[int] = None,
+                         diff_rank_seed: bool = False, training: bool = False) -> DataLoader:
+        """A DataLoader; see :func:`segkit.engine.data_loading.build_data_loader`."""
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        return build_data_loader(dataloader, None if diff_rank_seed else seed, training)
+
+    def build_train_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
+        """The training loop, its data seeded draw by draw."""
+        if isinstance(loop, dict):
+            loop = dict(loop)
+            if 'type' not in loop and not loop.get('by_epoch', True):
+                loop.pop('by_epoch')
+                loop['type'] = 'IterBasedTrainLoop'
+            self.param_schedulers = fill_ends(self.param_schedulers, loop)
+            different = self._randomness_cfg.get('diff_rank_seed', False)
+            self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, different, training=True)
+        return super().build_train_loop(loop)
+
+    def train(self) -> nn.Module:
+        """Train; returns the model.
+
+        Raises:
+            ConfigError: If there is nothing to resume.
+            CheckpointError: If a checkpoint cannot be read or does not fit.
+            DataError: If a file of the data cannot be used.
+        """
+        if self._resume and self._load_from is None:
+            self._load_from = run_state.find_last_checkpoint(self.work_dir)
+        return super().train()
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def load_or_resume(self) -> None:
+        """Load ``load_from``, or go on from it where ``resume`` is set; once."""
+        if self._has_loaded or self._load_from is None:
+            return
+        if self._resume:
+            self.resume(self._load_from)
+        else:
+            self.load_checkpoint(self._load_from, strict=True)
+        self._has_loaded = True
+
+    def load_checkpoint(self, filename: str, map_location: Union[str, Callable] = 'cpu', strict: bool = True) -> dict:
+        """Load weights and return the whole checkpoint.
+
+        Args:
+            filename: A file, a URL, or a name such as 'torchvision://resnet50'.
+            map_location: Where the tensors go first.
+            strict: Whether each key has to be there and to fit.
+
+        Raises:
+            CheckpointError: If it cannot be read, or does not fit the model or the classes of the data.
+        """
+        checkpoint = files.load_file(filename, map_location=map_location)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        self._compare_classes(checkpoint, filename)
+        report = files.load_weights(run_state.bare(self.model), files.state_dict_of(checkpoint), strict, source=filename)
+        self._has_loaded = True
+        self.logger.info(f'{len(report.fitting)} tensors from {filename}')
+        return checkpoint
+
+    def _compare_classes(self, checkpoint: dict, filename: str) -> None:
+        for name in ('train', 'val', 'test'):
+            loop = getattr(self, f'_{name}_loop')
+            if isinstance(loop, BaseLoop):
+                ours = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes')
+                difference = run_state.other_classes(run_state.classes_of(checkpoint), ours, filename)
+                if difference is None:
+                    continue
+                if name == 'train' and not self._resume:  # fine-tuning on other data is what load_from is for
+                    self.logger.warning(f'{difference} The weights are loaded all the same.')
+                    return
+                raise CheckpointError(f'{difference}\nUse the checkpoint and the dataset of one config, or name the '
+                                      f"classes as the checkpoint does: {name}_dataloader.dataset.metainfo.")
+
+    def resume(self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True,
+               map_location: Union[str, Callable] = 'cpu') -> None:
+        """Go on from a checkpoint: weights, optimizer, schedules, log, iteration and seed.
+
+        Raises:
+            CheckpointError: If it is weights only, does not fit, or was trained with another total batch.
+        """
+        checkpoint = self.load_checkpoint(filename, map_location)
+        meta = checkpoint.get('meta', {})
+        if resume_optimizer and 'optimizer' not in checkpoint:
+            raise CheckpointError(f'{filename} holds weights only; a run cannot go on from it.\n'
+                                  'Resume from iter_N.pth, or start from these weights with load_from and no --resume.')
+        batch, before = run_state.total_batch(self), meta.get('total_batch')
+        if before is not None and batch != before:
+            raise CheckpointError(f'{filename} was trained with a total batch of {before}, this run has {batch}.\nSet '
+                                  'batch_size x processes to the same, or start from its weights with load_from.')
+        self.train_loop._epoch = meta['epoch']
+        self.train_loop._iter = meta['iter']
+        if meta.get('seed') is not None and meta['seed'] != self.seed:
+            self.logger.info(f"seed {meta['seed']} of the checkpoint is used, not {self.seed}")
+            self._randomness_cfg['seed'] = meta['seed']
+            self.set_randomness(**self._randomness_cfg)
+            self.train_dataloader.sampler.seed = meta['seed']
+        run_state.restore_log(self.message_hub, checkpoint.get('message_hub', {}))
+        if resume_optimizer:
+            self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+            try:
+                self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+            except (ValueError, KeyError) as error:
+                raise CheckpointError(f'{filename}: its optimizer state does not fit optim_wrapper of the config.\n'
+                                      f'({error})\nResume with the config that the run was started with.') from error
+        if resume_param_scheduler and self.param_schedulers and 'param_schedulers' in checkpoint:
+            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+            run_state.restore_schedulers(self.param_schedulers, checkpoint['param_schedulers'])
+        self._has_loaded = True
+        self.logger.info(f'resumed from {filename} at iteration {self.iter}')
+
+    @master_only
+    def save_checkpoint(self, out_dir: str, filename: str, file_client_args: Optional[dict] = None,
+                        save_optimizer: bool = True, save_param_scheduler: bool = True, meta: Optional[dict] = None,
+                        by_epoch: bool = True, backend_args: Optional[dict] = None) -> None:
+        """Write a checkpoint to ``out_dir/filename``; a file of that name is replaced once the new one is whole.
+
+        Args:
+            out_dir: A local folder.
+            filename: The file's name.
+            file_client_args: MMEngine's argument for remote storage; not taken.
+            save_optimizer: Whether to keep what a run needs to go on.
+            save_param_scheduler: Whether to keep the state of the learning-rate schedules.
+            meta: Facts to keep in the file.
+            by_epoch: Whether the file is written at the end of an epoch, not of an iteration.
+            backend_args: MMEngine's argument for remote storage; not taken.
+
+        Raises:
+            ConfigError: If remote storage is asked for.
+        """
+        if file_client_args or backend_args:
+            raise ConfigError('Checkpoints are written to a local folder; file_client_args and backend_args do not '
+                              'apply.\nSet default_hooks.checkpoint.out_dir to a mounted folder.')
+        here = dict(epoch=self.epoch + 1, iter=self.iter) if by_epoch else dict(epoch=self.epoch, iter=self.iter + 1)
+        # Hooks of MMEngine's keep a state to come back to in the checkpoint, so they see it before it is written.
+        checkpoint = run_state.capture(self, {**here, **(meta or {})}, save_optimizer, save_param_scheduler)
+        self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        files.write_atomic(checkpoint, os.path.join(out_dir, filename))
