@@ -151,6 +151,7 @@ class ResNet(BaseModule):
             self.add_module(f'layer{i + 1}', nn.Sequential(*blocks))
         self._arrange(strides, rates)
         self.out_channels = tuple(base_channels * 2**i * block.expansion for i in self.out_indices)
+        self.unbuilt = tuple(f'layer{i + 1}.' for i in range(num_stages, 4))  # a pretrained file has these too
         self._freeze_stages()
 
     @property

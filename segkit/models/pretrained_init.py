@@ -1,0 +1,58 @@
+"""The start from pretrained weights: ``init_cfg=dict(type='Pretrained', checkpoint=...)``."""
+from typing import Optional
+
+from mmengine.logging import print_log
+from mmengine.model.weight_init import update_init_info  # also registers MMEngine's own, which ours replaces
+from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZERS
+from torch import nn
+
+from segkit.checkpoint import load_file, load_weights, state_dict_of
+from segkit.errors import CheckpointError
+from segkit.registry import WEIGHT_INITIALIZERS
+
+CLASSIFIER = ('fc.', 'head.fc.')
+
+
+# Without a default scope MMEngine looks in its root alone, and its own class there loads whatever fits and goes on.
+@MMENGINE_WEIGHT_INITIALIZERS.register_module(name='Pretrained', force=True)
+@WEIGHT_INITIALIZERS.register_module(name='Pretrained')
+class Pretrained:
+    """Copy the weights of a file into a module; every one of the module's must be there.
+
+    Reference: MMEngine's ``Pretrained``, whose fields these are. It differs in that a difference of keys or shapes
+    is an error, except for the classifier (``fc``) of an ImageNet model and for stages that the module names in
+    its attribute ``unbuilt``.
+
+    Args:
+        checkpoint: A file, an http(s) address, ``torchvision://resnet50`` or ``open-mmlab://resnet50_v1c``.
+        prefix: Take only the weights whose key begins so, without it; 'backbone.' takes the backbone of a
+            segmentation model.
+        map_location: Where the tensors are read to, as for ``torch.load``.
+
+    Shape:
+        The weights have the shapes of the module's own.
+
+    Raises:
+        CheckpointError: When it is called, if the file cannot be had or does not fit.
+    """
+
+    def __init__(self, checkpoint: str, prefix: Optional[str] = None, map_location: str = 'cpu') -> None:
+        self.checkpoint = checkpoint
+        self.prefix = prefix
+        self.map_location = map_location
+
+    def __call__(self, module: nn.Module) -> None:
+        weights = state_dict_of(load_file(self.checkpoint, self.map_location))
+        if self.prefix is not None:
+            prefix = self.prefix.rstrip('.') + '.'
+            part = {key[len(prefix):]: value for key, value in weights.items() if key.startswith(prefix)}
+            if not part:
+                beginnings = sorted({key.split('.')[0] + '.' for key in weights})
+                raise CheckpointError(f"{self.checkpoint} has no key that begins with '{prefix}' (init_cfg.prefix); its "
+                                      f"keys begin with {', '.join(beginnings[:8])}.")
+            weights = part
+        unused = CLASSIFIER + tuple(getattr(module, 'unbuilt', ()))
+        report = load_weights(module, weights, allow_unexpected=unused, source=self.checkpoint)
+        print_log(f'{type(module).__name__}: {len(report.fitting)} tensors from {self.checkpoint}', 'current')
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=f'Pretrained: {self.checkpoint}')
