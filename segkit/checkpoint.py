@@ -72,7 +72,7 @@ def load_file(source: Union[str, Path], map_location: Any = 'cpu', unsafe: bool 
 
 def _damaged(path: Path, error: Exception) -> str:
     # torch wraps the reason in advice to read the file unsafely, which nobody should follow for a damaged file
-    inner = re.search(r'WeightsUnpickler error: (.+)', str(error))
+    inner = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
     reason = (inner[1] if inner else str(error) or type(error).__name__).splitlines()[0][:200]
     return (f'{path} ({path.stat().st_size:,} bytes) is not a checkpoint that PyTorch can read: {reason}\n'
             'It may be cut short or something else; copy or download it again.')
