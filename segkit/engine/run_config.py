@@ -51,8 +51,10 @@ def plain(value: Any) -> Any:
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, str)):
         return value
+    if isinstance(value, float):
+        return float(value)  # numpy's float64 is a float too, but not one that a checkpoint should hold
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, type) or callable(value):

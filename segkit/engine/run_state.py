@@ -83,7 +83,7 @@ def restore_log(hub: MessageHub, state: dict) -> None:
         else:
             hub.log_scalars[name] = HistoryBuffer(values, [1] * len(values))
     for name, value in state.get('runtime_info', {}).items():
-        if name != 'cfg':
+        if name != 'cfg' and name not in hub.runtime_info:  # what this run has said already is newer
             hub.update_info(name, value)
 
 

@@ -171,8 +171,9 @@ class ProgressHook(Hook):
 
 
 def scores(metrics: dict[str, float]) -> str:
-    """The first scores of a validation in words."""
-    return '  '.join(f'{name} {value:.2f}' for name, value in list(metrics.items())[:4]) or 'no scores'
+    """The first scores of a validation in words, mIoU before the others."""
+    first = sorted(metrics, key=lambda name: name != 'mIoU')[:4]
+    return '  '.join(f'{name} {metrics[name]:.2f}' for name in first) or 'no scores'
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,41 @@
+"""What the command lines of train.py and test.py have in common."""
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import segkit
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every tool with a config takes."""
+    parser.add_argument('--work-dir', metavar='DIR', help='the run folder (default: work_dir of the config, else '
+                        './work_dirs/<name of the config>)')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
+                        help='override values of the config, for example train_cfg.max_iters=1000 crop_size=(256,256); '
+                        'one that reaches nothing is refused, +KEY=VALUE adds a new key')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='how the processes of a distributed run were started (default: none); '
+                        'dist_train.sh and dist_test.sh set it')
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0,
+                        help='number of this process on its machine; launchers set it (default: 0)')
+    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+
+
+def load(args: argparse.Namespace) -> 'Config':
+    """Load the config of parsed arguments; says so at once, since the imports behind it take seconds."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    first = int(os.environ.get('RANK', 0)) == 0
+    if first:
+        print(f'segkit {segkit.__version__}: {args.config}', flush=True)
+    from segkit.config import load_config
+    cfg = load_config(args.config, args.cfg_options, say=print if first else lambda line: None)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
+    return cfg

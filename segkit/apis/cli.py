@@ -1,0 +1,61 @@
+"""How the command-line tools end: quietly, or with an error that a user can act on."""
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+from segkit.errors import SegkitError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+MAX_LINES = 4
+
+
+def run(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[Sequence[str]] = None) -> None:
+    """Call a tool's ``main`` and leave the process.
+
+    A :class:`~segkit.errors.SegkitError` is printed without a stack trace, exit status 2; ``--debug`` on the command
+    line shows the trace. Ctrl-C ends with status 130. Any other exception is a defect and keeps its trace.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        main(argv)
+    except SegkitError as error:
+        if '--debug' in argv:
+            traceback.print_exc()
+        _end_live_line()
+        print(f'error: {message_of(error)}', file=sys.stderr, flush=True)
+        _leave(USER_ERROR)
+    except KeyboardInterrupt:
+        _end_live_line()
+        print('stopped by Ctrl-C', file=sys.stderr, flush=True)
+        _leave(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
+        sys.stderr.close()
+        _leave(0)
+
+
+def message_of(error: SegkitError) -> str:
+    """The message alone, at most four lines of it.
+
+    An error raised in a loader process comes back with that process's whole stack trace as its text; what the user
+    needs is behind the last mention of the error's class in it.
+    """
+    text = str(error)
+    if 'in DataLoader worker process' in text or 'Traceback (most recent call last)' in text:
+        mentions = list(re.finditer(rf'^(?:[\w.]+\.)?{type(error).__name__}: ', text, flags=re.MULTILINE))
+        if mentions:
+            text = text[mentions[-1].end():]
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return '\n'.join(lines[:MAX_LINES])
+
+
+def _end_live_line() -> None:
+    if sys.stdout.isatty():
+        sys.stdout.write('\r\x1b[2K')
+    sys.stdout.flush()
+
+
+def _leave(status: int) -> None:
+    raise SystemExit(status)

@@ -1,0 +1,42 @@
+"""The body of tools/train.py."""
+import argparse
+from collections.abc import Sequence
+from typing import Optional
+
+from segkit.apis.arguments import add_common, load
+
+EXAMPLE = """example:
+  python tools/train.py configs/demo/deeplabv3_r18-d16_1xb8-600_scenes-128x128.py
+  python tools/train.py configs/deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py --work-dir runs/a --resume
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of train.py; flags are MMSegmentation's."""
+    p = argparse.ArgumentParser('train.py', description='Train a segmentor.', epilog=EXAMPLE,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('config', help='a config file')
+    p.add_argument('--resume', action='store_true',
+                   help='go on from the latest checkpoint of the run folder, or from load_from of the config')
+    p.add_argument('--amp', action='store_true', help='mixed precision: float16 on CUDA, bfloat16 on a CPU')
+    add_common(p)
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Train what the command line says."""
+    args = parser().parse_args(argv)
+    cfg = load(args)
+    from segkit.engine import SegRunner
+    from segkit.errors import ConfigError
+
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
+        if cfg.get(key) is None:
+            raise ConfigError(f'{args.config} has no {key}, which training needs.')
+    cfg.resume = args.resume or cfg.get('resume', False)
+    if args.amp:
+        kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+        if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+            raise ConfigError(f'--amp turns OptimWrapper into AmpOptimWrapper, but optim_wrapper.type is {kind!r}.')
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    SegRunner.from_cfg(cfg).train()
