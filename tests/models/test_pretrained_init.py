@@ -1,0 +1,128 @@
+"""init_cfg type 'Pretrained': all of a backbone's weights, or an error that lists the difference."""
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.model import BaseModule
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from segkit.errors import CheckpointError
+from segkit.models.backbones.resnet import ResNet, ResNetV1c
+from segkit.registry import BACKBONES
+
+
+def small(cls=ResNet, **kwargs) -> ResNet:
+    torch.manual_seed(kwargs.pop('seed', 0))
+    return cls(depth=kwargs.pop('depth', 18), base_channels=4, stem_channels=8, **kwargs)
+
+
+def imagenet(model: nn.Module, path: Path, **extra) -> str:
+    """Save a backbone as ImageNet files are: with a classifier."""
+    weights = dict(model.state_dict(), **{'fc.weight': torch.zeros(10, 32), 'fc.bias': torch.zeros(10)}, **extra)
+    torch.save(weights, path)
+    return str(path)
+
+
+def assert_equal(a: nn.Module, b: nn.Module) -> None:
+    for (key, x), y in zip(a.state_dict().items(), b.state_dict().values(), strict=True):
+        assert torch.equal(x, y), key
+
+
+@pytest.fixture
+def file(tmp_path) -> str:
+    return imagenet(small(), tmp_path / 'r18.pth')
+
+
+@pytest.mark.parametrize('scope', ['segkit', None])
+def test_the_backbone_is_the_files(file, scope, monkeypatch):
+    if scope is None:
+        monkeypatch.setattr(DefaultScope, 'get_current_instance', classmethod(lambda cls: None))
+    model = small(seed=1, init_cfg=dict(type='Pretrained', checkpoint=file))
+    model.init_weights()
+    assert_equal(model, small())
+
+
+def test_pretrained_is_the_old_name(file):
+    model = small(seed=1, pretrained=file)
+    model.init_weights()
+    assert_equal(model, small())
+
+
+def test_a_registered_backbone_takes_it(file):
+    model = BACKBONES.build(dict(type='ResNet', depth=18, base_channels=4, stem_channels=8, output_stride=8,
+                                 init_cfg=dict(type='Pretrained', checkpoint=file)))
+    model.init_weights()
+    assert_equal(model, small())
+
+
+@pytest.mark.parametrize('prefix', ['backbone', 'backbone.'])
+def test_a_part_of_a_whole_model(tmp_path, prefix):
+    weights = {f'backbone.{k}': v for k, v in small().state_dict().items()}
+    torch.save(dict(state_dict=dict(weights, **{'decode_head.x': torch.zeros(1)}), meta={}), tmp_path / 'seg.pth')
+    model = small(seed=1, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'seg.pth'), prefix=prefix))
+    model.init_weights()
+    assert_equal(model, small())
+
+
+def test_a_wrong_prefix_names_what_there_is(file):
+    model = small(init_cfg=dict(type='Pretrained', checkpoint=file, prefix='backbone'))
+    with pytest.raises(CheckpointError, match="'backbone.'.*conv1., fc., layer1."):
+        model.init_weights()
+
+
+def test_fewer_stages_than_the_file(file):
+    model = small(seed=1, num_stages=3, out_indices=(2,), init_cfg=dict(type='Pretrained', checkpoint=file))
+    model.init_weights()
+    assert torch.equal(model.layer3[1].conv2.weight, small().layer3[1].conv2.weight)
+
+
+class TestAWrongFile:
+
+    def fails(self, model: nn.Module, match: str) -> None:
+        before = {k: v.clone() for k, v in model.state_dict().items()}
+        with pytest.raises(CheckpointError, match=match) as error:
+            model.init_weights()
+        assert str(error.value).count('\n') < 4
+        for key, value in model.state_dict().items():
+            assert torch.equal(value, before[key]), f'{key} was loaded from a file that does not fit'
+
+    def test_another_stem(self, file):
+        self.fails(small(ResNetV1c, init_cfg=dict(type='Pretrained', checkpoint=file)),
+                   r'(?s)missing: stem.0.weight.*unexpected: conv1.weight.*deep stem')
+
+    def test_another_depth(self, file):
+        self.fails(small(depth=34, init_cfg=dict(type='Pretrained', checkpoint=file)), '(?s)missing: layer1.2.*depth')
+
+    def test_other_shapes(self, file):
+        model = ResNet(18, base_channels=8, stem_channels=8, init_cfg=dict(type='Pretrained', checkpoint=file))
+        self.fails(model, r'of another shape: .*file 4x8x3x3, model 8x8x3x3')
+
+    def test_one_key_too_many(self, tmp_path):
+        path = imagenet(small(), tmp_path / 'x.pth', gamma=torch.zeros(1))
+        self.fails(small(init_cfg=dict(type='Pretrained', checkpoint=path)), '1 unexpected: gamma')
+
+    def test_no_file(self, tmp_path):
+        self.fails(small(init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'no.pth'))), 'no.pth')
+
+
+def test_inside_a_larger_model(file):
+
+    class Model(BaseModule):
+
+        def __init__(self):
+            super().__init__()
+            self.backbone = small(seed=1, init_cfg=dict(type='Pretrained', checkpoint=file))
+            self.head = nn.Conv2d(32, 2, 1)
+
+    model = Model()
+    model.init_weights()
+    assert_equal(model.backbone, small())
+
+
+def test_the_real_layout_of_torchvision(tmp_path):
+    models = pytest.importorskip('torchvision.models', exc_type=Exception)
+    torch.save(models.resnet18().state_dict(), tmp_path / 'resnet18.pth')
+    model = ResNet(18, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'resnet18.pth')))
+    model.init_weights()
+    assert torch.equal(model.conv1.weight, torch.load(tmp_path / 'resnet18.pth')['conv1.weight'])
