@@ -2,7 +2,7 @@
 import argparse
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog='example: python tools/analysis/print_config.py '
         'configs/demo/deeplabv3_r18-d16_1xb8-600_scenes-128x128.py --cfg-options crop_size="(96, 96)"')
@@ -10,10 +10,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides, as for train.py')
     parser.add_argument('--key', help='show this part only, for example model.backbone')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main(args: argparse.Namespace) -> None:
+def main(argv: list[str]) -> None:
+    args = parse_args(argv)
     from mmengine.config import Config
 
     from segkit.config.load import load_config, origins
@@ -36,4 +37,4 @@ def main(args: argparse.Namespace) -> None:
 
 if __name__ == '__main__':
     from segkit.apis.cli import run
-    run(main, parse_args())
+    run(main)

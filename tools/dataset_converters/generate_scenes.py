@@ -2,7 +2,7 @@
 import argparse
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog='example: python tools/dataset_converters/generate_scenes.py data/scenes')
     parser.add_argument('out_dir', help='folder to make; one that holds the same scenes already is left as it is')
@@ -12,10 +12,11 @@ def parse_args() -> argparse.Namespace:
                         help='smallest and largest side in pixels (default: 120 200)')
     parser.add_argument('--seed', type=int, default=0, help='decides every pixel (default: %(default)s)')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main(args: argparse.Namespace) -> None:
+def main(argv: list[str]) -> None:
+    args = parse_args(argv)
     from segkit.datasets.progress import show_progress
     from segkit.datasets.scenes import generate
 
@@ -27,4 +28,4 @@ def main(args: argparse.Namespace) -> None:
 
 if __name__ == '__main__':
     from segkit.apis.cli import run
-    run(main, parse_args())
+    run(main)
