@@ -153,8 +153,8 @@ class Report:
     def protocol_line(self) -> str:
         """What was compared and how, in one line."""
         size = 'at original size' if self.original_size else 'at the size of the loaded labels, not the original one'
-        parts = [f'{self.images:,} images', f'{int(self.confusion.sum()):,} pixels ({self.void_pixels:,} void left out)',
-                 size]
+        pixels = f'{int(self.confusion.sum()):,} pixels ({self.void_pixels:,} void left out)'
+        parts = [f'{self.images:,} images', pixels, size]
         parts += [f'{key}: {value}' for key, value in self.protocol.items()]
         return 'protocol: ' + '; '.join(parts)
 

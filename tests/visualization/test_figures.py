@@ -1,0 +1,58 @@
+"""Figures: sizes, and that what they must show is there."""
+import numpy as np
+import pytest
+
+from segkit.visualization import figures
+
+
+def is_picture(drawn: np.ndarray) -> bool:
+    return drawn.dtype == np.uint8 and drawn.ndim == 3 and drawn.shape[2] == 3 and len(np.unique(drawn)) > 10
+
+
+def test_curves_leave_empty_panels_out():
+    line = {'loss': ([1, 2, 3], [3.0, 2.0, 1.0])}
+    one, two = figures.curves({'a': line, 'b': {}}), figures.curves({'a': line, 'b': line})
+    assert is_picture(one) and is_picture(two) and two.shape[1] > 1.8 * one.shape[1]
+
+
+def test_curves_of_nothing():
+    assert figures.curves({}).ndim == 3
+
+
+def test_confusion_matrix_is_dark_where_the_counts_are():
+    confusion = np.zeros((3, 3), int)
+    confusion[2, 0] = 1000  # true class 2, predicted 0: the lower left
+    for normalize in (False, True):
+        drawn = figures.confusion_figure(confusion, ('a', 'b', 'c'), normalize)
+        assert is_picture(drawn)
+        plot = drawn[:, :int(0.8 * drawn.shape[1])].astype(int)  # without the colour bar
+        dark = np.argwhere((plot[..., 2] > 80) & (plot[..., 0] < 40))
+        y, x = dark.mean(axis=0) / plot.shape[:2]
+        assert y > 0.55 and x < 0.5
+
+
+def test_absent_rows_are_not_zero():
+    confusion = np.array([[5, 5], [0, 0]])
+    assert is_picture(figures.confusion_figure(confusion, ('a', 'b'), normalize=True))
+
+
+def test_many_classes():
+    confusion = np.diag(np.arange(1, 61))
+    assert is_picture(figures.confusion_figure(confusion, [f'c{k}' for k in range(60)]))
+
+
+def test_bars_have_the_classes_colours():
+    colours = np.array([[250, 0, 0], [0, 250, 0], [0, 0, 250]], np.uint8)
+    drawn = figures.iou_bars(('a', 'b', 'c'), [80.0, 40.0, float('nan')], colours)
+    red, green, blue = ((drawn == colour).all(-1).sum() for colour in colours)
+    assert red == pytest.approx(2 * green, rel=0.05) and blue == 0
+
+
+def test_bars_without_any_score():
+    assert is_picture(figures.iou_bars(('a', ), [float('nan')], np.zeros((1, 3), np.uint8)))
+
+
+@pytest.mark.parametrize('value, text', [(7, '7'), (950, '950'), (1234, '1.2k'), (12345, '12k'), (3.44e6, '3.4M'),
+                                         (2e9, '2.0G')])
+def test_short_counts(value, text):
+    assert figures.short_count(value) == text
