@@ -41,6 +41,26 @@ def predicted_classes(logits: Tensor, threshold: Optional[float] = None) -> Tens
     return logits.max(dim=-3)[1]
 
 
+def label_counts(prediction: Tensor, label: Tensor, num_classes: int) -> Tensor:
+    """Count the pixels of each (label value, predicted class); also of values that are no class, such as void.
+
+    Args:
+        prediction: Any integer shape, values 0 to K-1.
+        label: The same shape, values 0 and up.
+        num_classes: K.
+
+    Returns:
+        (V, K) int64 on the device of the label; row v holds the pixels labelled v. V is at least K, and 256 or more
+        for uint8 labels.
+    """
+    highest = 255 if label.dtype == torch.uint8 else int(label.max()) if label.numel() else 0
+    values = max(highest + 1, num_classes)
+    # A single bincount: leaving void out before it would take longer than counting it. int16 keeps the index small.
+    dtype = torch.int16 if values * num_classes < 2**15 else torch.int32
+    index = (label.to(dtype) * num_classes).add_(prediction)
+    return torch.bincount(index.flatten(), minlength=values * num_classes).view(values, num_classes)
+
+
 def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int, ignore_index: int = 255) -> Tensor:
     """Count the pixels of each (true class, predicted class).
 
@@ -56,17 +76,11 @@ def confusion_matrix(prediction: Tensor, label: Tensor, num_classes: int, ignore
     Returns:
         (K, K) int64 on the device of the label; rows are true classes, columns predicted ones.
     """
-    # One bincount over label * K + prediction; void pixels fall into one bin of their own at the end, which
-    # spares a gather. int16 is enough up to 180 classes and keeps the index array small.
-    bins = num_classes * num_classes
-    dtype = torch.int16 if bins + num_classes < 2**15 else torch.int32
-    index = label.to(dtype) * num_classes + prediction.to(dtype)
-    index = torch.where(label == ignore_index, torch.full_like(index, bins), index)
-    counts = torch.bincount(index.flatten(), minlength=bins + 1)
-    return counts[:bins].view(num_classes, num_classes)
+    counts = label_counts(prediction, label, num_classes)[:num_classes]
+    counts[ignore_index:ignore_index + 1] = 0
+    return counts
 
 
-@torch.no_grad()
 def pixel_accuracy(logits: Tensor, labels: Tensor, ignore_index: Optional[int] = 255,
                    align_corners: bool = False, threshold: Optional[float] = None) -> Tensor:
     """Share of the valid pixels whose highest score is the true class.

@@ -119,15 +119,6 @@ class IoUMetric(BaseMetric):
                             'Load it (LoadAnnotations in the pipeline), or only write predictions: '
                             'test_evaluator.format_only=True')
         label = sample['gt_sem_seg']['data'].squeeze(0).to(prediction.device)
-        self._check(prediction, label, num_classes, sample)
-        confusion = ops.confusion_matrix(prediction, label, num_classes, self.ignore_index)
-        self._confusion = confusion if self._confusion is None else self._confusion + confusion
-        counts = confusion.cpu().numpy()
-        self._void += label.numel() - int(counts.sum())
-        self._resized += tuple(sample.get('ori_shape', label.shape)) != tuple(label.shape)
-        self._remember(prediction, label, counts, sample)
-
-    def _check(self, prediction: Tensor, label: Tensor, num_classes: int, sample: dict) -> None:
         if prediction.shape != label.shape:
             raise DataError(f'{sample.get("img_path")}: prediction is {_size(prediction)}, its label {_size(label)} '
                             '(height x width).\nLabels are compared at original size: load them after Resize in '
@@ -137,12 +128,20 @@ class IoUMetric(BaseMetric):
             raise DataError(f'{sample.get("img_path")}: the model predicts class {highest}, but the dataset has '
                             f'{num_classes} classes (0 to {num_classes - 1}).\n'
                             'Set model.num_classes (or the dataset\'s classes) so that both agree.')
-        strange = ((label >= num_classes) | (label < 0)) & (label != self.ignore_index)
+        counts = ops.label_counts(prediction, label, num_classes).cpu()
+        void = counts[self.ignore_index:self.ignore_index + 1]
+        self._void += int(void.sum())
+        void.zero_()
+        strange = counts[num_classes:].sum(dim=1)
         if strange.any():
-            value = int(label[strange][0])
-            raise DataError(f'{sample.get("seg_map_path", sample.get("img_path"))}: label {value} on '
-                            f'{int((label == value).sum())} pixels; expected 0 to {num_classes - 1} or '
+            value = int(strange.nonzero()[0])
+            raise DataError(f'{sample.get("seg_map_path", sample.get("img_path"))}: label {value + num_classes} on '
+                            f'{int(strange[value])} pixels; expected 0 to {num_classes - 1} or '
                             f'{self.ignore_index} (void).\nCorrect the mask or map the value with label_map.')
+        counts = counts[:num_classes]
+        self._confusion = counts if self._confusion is None else self._confusion + counts
+        self._resized += tuple(sample.get('ori_shape', label.shape)) != tuple(label.shape)
+        self._remember(prediction, label, counts.numpy(), sample)
 
     def _remember(self, prediction: Tensor, label: Tensor, counts: np.ndarray, sample: dict) -> None:
         iou, accuracy = image_scores(counts)
@@ -185,7 +184,7 @@ class IoUMetric(BaseMetric):
         num_classes = len(self.dataset_meta['classes'])
         confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64)
         if self._confusion is not None:
-            confusion += self._confusion.cpu()
+            confusion += self._confusion
         sums = torch.cat([confusion.flatten(), torch.tensor([self._images, self._void, self._resized])])
         all_reduce(sums)
         images, void, resized = sums[-3:].tolist()

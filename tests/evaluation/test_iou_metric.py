@@ -253,3 +253,21 @@ def test_two_processes_equal_one(tmp_path):
         np.testing.assert_array_equal(other[1], m.last_report.confusion)
         assert other[2] == [w.img_path for w in m.last_report.worst]
         assert other[3] == 7
+
+
+@pytest.mark.parametrize('num_classes, dtype', [(127, torch.uint8), (150, torch.uint8), (255, torch.uint8),
+                                                (300, torch.int32)])
+def test_many_classes(num_classes, dtype):
+    rng = np.random.default_rng(0)
+    label, prediction = rng.integers(0, num_classes, (2, 60, 50))
+    label[:5] = 999 if dtype == torch.int32 else 255
+    m = metric(num_classes, ignore_index=999 if dtype == torch.int32 else 255)
+    s = sample(np.zeros((60, 50)))
+    s.pred_sem_seg = PixelData(data=torch.from_numpy(prediction)[None])
+    s.gt_sem_seg = PixelData(data=torch.from_numpy(label).to(dtype)[None])
+    m.process({}, [s])
+    m.evaluate(1)
+    expected = np.zeros((num_classes, num_classes), int)
+    np.add.at(expected, (label[5:], prediction[5:]), 1)
+    np.testing.assert_array_equal(m.last_report.confusion, expected)
+    assert m.last_report.void_pixels == 250
