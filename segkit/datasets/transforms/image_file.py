@@ -151,7 +151,7 @@ def decode_palette_png(data: bytes) -> Optional[np.ndarray]:
         return None
     rows = np.frombuffer(pixels, np.uint8).reshape(height, width + 1)
     if not rows[:, 0].any():  # the first byte of a row names its filter
-        return rows[:, 1:]
+        return rows[:, 1:].copy()  # writable, and without the filter bytes between its rows
     header = data[12:25] + bytes([GREY]) + data[26:29]
     parts = [data[:12], header, zlib.crc32(header).to_bytes(4, 'big')]
     parts += [data[start - 8:end + 4] for start, end in _image_data_chunks(data)]

@@ -1,6 +1,7 @@
 """Mapping and checking the values of a label map; no registered class lives here."""
 from typing import Optional
 
+import cv2
 import numpy as np
 
 from segkit.errors import DataError
@@ -53,11 +54,13 @@ def drop_zero_label(mask: np.ndarray) -> np.ndarray:
 
 def apply_label_map(mask: np.ndarray, label_map: dict[int, int]) -> np.ndarray:
     """Replace each old label of (H, W) by its new one; a new label is never replaced again."""
-    size = int(max(mask.max(), *label_map)) + 1
+    size = max(256, int(mask.max()) + 1, max(label_map) + 1)
     table = np.arange(size)
     for old, new in label_map.items():
         table[old] = new
-    return table.astype(np.uint8 if table.max() <= 255 else np.int32)[mask]
+    if mask.dtype == np.uint8 and table[:256].max() <= 255:
+        return cv2.LUT(mask, table[:256].astype(np.uint8))
+    return table.astype(np.int32)[mask]
 
 
 def check_labels(mask: np.ndarray, results: dict) -> None:

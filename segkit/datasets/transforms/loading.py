@@ -65,6 +65,35 @@ class LoadImageFromFile(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class LoadImageFromNDArray(BaseTransform):
+    """Takes an array that is already in ``img`` instead of reading a file, for inference on frames.
+
+    Reference:
+        MMSegmentation's transform of this name.
+
+    Args:
+        to_float32: Give ``img`` as float32, values unchanged.
+
+    Shape:
+        img: (H, W, 3) BGR. Sets ``img_shape`` and ``ori_shape``, both (H, W), and ``img_path`` to None.
+    """
+
+    def __init__(self, to_float32: bool = False) -> None:
+        self.to_float32 = to_float32
+
+    def transform(self, results: dict) -> dict:
+        """Complete ``results`` around ``img`` (H, W, 3)."""
+        if self.to_float32:
+            results['img'] = results['img'].astype(np.float32)
+        results['img_path'] = None
+        results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return f'LoadImageFromNDArray(to_float32={self.to_float32})'
+
+
+@TRANSFORMS.register_module()
 class LoadAnnotations(BaseTransform):
     """Reads ``seg_map_path`` into ``gt_seg_map`` and refuses labels that the model could not be trained on.
 

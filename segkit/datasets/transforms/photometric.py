@@ -1,5 +1,5 @@
 """Changing the colours of a photo."""
-from typing import Optional, Sequence
+from typing import Sequence
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 from segkit.registry import TRANSFORMS
 
 LEVELS = np.arange(256, dtype=np.float32)
-IDENTITY = np.arange(256, dtype=np.uint8)
+NEAR_INTEGER = 1e-4  # several times the rounding error of two float32 operations on values up to 256
 HUES = 180  # OpenCV's hue of an 8-bit image is in half degrees
 
 
@@ -19,8 +19,8 @@ class PhotoMetricDistortion(BaseTransform):
     Contrast comes before or after saturation and hue, with equal chance.
 
     Reference:
-        MMSegmentation's transform of this name (from SSD, section 3.2); the same random draws and the same bytes. Each change is
-        a table of 256 entries here, and changes that follow each other are one table.
+        MMSegmentation's transform of this name (after SSD, arXiv 1512.02325): the same random draws and the same
+        bytes, without its float32 copies.
 
     Args:
         brightness_delta: Largest amount added to or taken from every value (0 to 255).
@@ -46,46 +46,52 @@ class PhotoMetricDistortion(BaseTransform):
         """Change the colours of ``img`` (H, W, 3)."""
         random = np.random
         img = results['img']
-        table = None
         if random.randint(2):
-            table = _clipped(LEVELS + np.float32(random.uniform(-self.brightness_delta, self.brightness_delta)))
-        contrast_last = random.randint(2) == 0
-        if not contrast_last:
-            table = self._contrast(table)
+            img = shifted(img, random.uniform(-self.brightness_delta, self.brightness_delta))
+        contrast_first = random.randint(2)
+        if contrast_first and random.randint(2):
+            img = scaled(img, random.uniform(*self.contrast_range))
         if random.randint(2):
-            img, table = _apply(img, table)
-            factor = np.float32(random.uniform(*self.saturation_range))
-            img = _change_hsv(img, 1, _clipped(LEVELS * factor))
+            hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
+            hue, saturation, value = cv2.split(hsv)
+            saturation = scaled(saturation, random.uniform(*self.saturation_range))
+            img = cv2.cvtColor(cv2.merge((hue, saturation, value), dst=hsv), cv2.COLOR_HSV2BGR)
         if random.randint(2):
-            img, table = _apply(img, table)
+            hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
+            hue, saturation, value = cv2.split(hsv)
             turn = random.randint(-self.hue_delta, self.hue_delta)
-            img = _change_hsv(img, 0, ((np.arange(256) + turn) % HUES).astype(np.uint8))
-        if contrast_last:
-            table = self._contrast(table)
-        results['img'], _ = _apply(img, table)
+            hue = cv2.LUT(hue, ((np.arange(256) + turn) % HUES).astype(np.uint8))
+            img = cv2.cvtColor(cv2.merge((hue, saturation, value), dst=hsv), cv2.COLOR_HSV2BGR)
+        if not contrast_first and random.randint(2):
+            img = scaled(img, random.uniform(*self.contrast_range))
+        results['img'] = img
         return results
-
-    def _contrast(self, table: Optional[np.ndarray]) -> Optional[np.ndarray]:
-        if not np.random.randint(2):
-            return table
-        contrast = _clipped(LEVELS * np.float32(np.random.uniform(*self.contrast_range)))
-        return contrast if table is None else contrast[table]
 
     def __repr__(self) -> str:
         return (f'PhotoMetricDistortion(brightness_delta={self.brightness_delta}, contrast_range='
                 f'{self.contrast_range}, saturation_range={self.saturation_range}, hue_delta={self.hue_delta})')
 
 
-def _clipped(values: np.ndarray) -> np.ndarray:
+def shifted(img: np.ndarray, delta: float) -> np.ndarray:
+    """Add ``delta`` to an image (H, W, 3) and cut to uint8 as MMSegmentation does: float32, clip, truncate."""
+    table = _cut(LEVELS + np.float32(delta))
+    step = int(np.floor(delta))
+    if np.array_equal(table, np.clip(LEVELS + step, 0, 255)):  # all but deltas a rounding error below an integer
+        return cv2.add(img, (step, step, step, 0))
+    return cv2.LUT(img, table)
+
+
+def scaled(img: np.ndarray, factor: float) -> np.ndarray:
+    """Multiply an image (H, W, 3) or (H, W) and cut to uint8 as MMSegmentation does: float32, clip, truncate.
+
+    OpenCV's vector code rounds to nearest, so half a level is taken off first. That truncates as long as no product
+    lies so near an integer that the order of float32 operations could matter; then a table does.
+    """
+    products = np.minimum(LEVELS[1:] * factor, 255.5)
+    if np.abs(products - np.rint(products)).min() > NEAR_INTEGER:
+        return cv2.convertScaleAbs(img, alpha=factor, beta=-0.5)
+    return cv2.LUT(img, _cut(LEVELS * np.float32(factor)))
+
+
+def _cut(values: np.ndarray) -> np.ndarray:
     return np.clip(values, 0, 255).astype(np.uint8)
-
-
-def _apply(img: np.ndarray, table: Optional[np.ndarray]) -> tuple[np.ndarray, None]:
-    return (img if table is None else cv2.LUT(img, table)), None
-
-
-def _change_hsv(img: np.ndarray, channel: int, table: np.ndarray) -> np.ndarray:
-    tables = np.stack([IDENTITY] * 3, axis=-1)
-    tables[:, channel] = table
-    hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
-    return cv2.cvtColor(cv2.LUT(hsv, tables[None]), cv2.COLOR_HSV2BGR)
