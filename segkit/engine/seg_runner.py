@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from segkit import checkpoint as files
-from segkit.engine import environment, run_state
+from segkit.engine import environment, protocol, run_state
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
 from segkit.engine.run_config import RunConfig
@@ -43,8 +43,10 @@ class SegRunner(Runner):
         **kwargs: As for :class:`mmengine.runner.Runner`.
     """
 
-    # MMEngine makes a folder for each start inside work_dir; here everything lies in work_dir directly.
-    _log_dir = property(lambda self: self._work_dir, lambda self, value: None)
+    # MMEngine makes a folder for each start inside work_dir; here a training's files lie in work_dir directly, and
+    # those of a test in work_dir/test, where they replace none of the training's.
+    _log_dir = property(lambda self: self._work_dir if self._train_loop is not None else f'{self._work_dir}/test',
+                        lambda self, value: None)
 
     def __init__(self, *args: Any, cfg: Optional[Config] = None, randomness: Optional[dict] = None, **kwargs: Any) -> None:
         randomness = dict(randomness or {})
@@ -66,9 +68,9 @@ class SegRunner(Runner):
         super().setup_env(env_cfg)
 
     def build_logger(self, log_level: Union[int, str] = 'INFO', log_file: Optional[str] = None, **kwargs: Any) -> MMLogger:
-        """A logger that writes plain lines to the console and everything to ``log_file`` (work_dir/train.log)."""
+        """A logger that writes plain lines to the console and everything to ``log_file`` (train.log or test.log)."""
         name = 'train.log' if self._train_loop is not None else 'test.log'
-        log_file = log_file or os.path.join(self.work_dir, name)
+        log_file = log_file or os.path.join(self._log_dir, name)
         logger = MMLogger.get_instance(name=self._experiment_name, logger_name='segkit', log_level=log_level,
                                        log_file=log_file, file_mode='a', **kwargs)
         logger.handlers = [h for h in logger.handlers if isinstance(h, logging.FileHandler)]
@@ -94,9 +96,9 @@ class SegRunner(Runner):
                  'launcher': self.launcher, 'processes': self.world_size}
         if self.rank == 0:
             text = ''.join(f'{key}: {value}\n' for key, value in facts.items())
-            Path(self.work_dir, 'environment.txt').write_text(text)
+            Path(self._log_dir, 'environment.txt').write_text(text)
         several = f', {self.world_size} processes' if self.world_size > 1 else ''
-        self.logger.info(f'run folder {self.work_dir} (config.py, environment.txt), '
+        self.logger.info(f'run folder {self._log_dir} (config.py, environment.txt), '
                          f'{environment.device_name()}{several}, seed {self.seed}')
 
     def get_hooks_info(self) -> str:
@@ -105,8 +107,8 @@ class SegRunner(Runner):
 
     @master_only
     def dump_config(self) -> None:
-        """Write the config to work_dir/config.py."""
-        Path(self.work_dir, 'config.py').write_text(self.cfg.pretty_text)
+        """Write the config to config.py."""
+        Path(self._log_dir, 'config.py').write_text(self.cfg.pretty_text)
 
     def is_logged_iter(self) -> bool:
         """Whether the training iteration at hand is one whose losses and accuracies are logged."""
@@ -153,6 +155,16 @@ class SegRunner(Runner):
             different = self._randomness_cfg.get('diff_rank_seed', False)
             self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, different, training=True)
         return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
+        """The validation loop; its metrics are told how predictions are made."""
+        cfg = self._val_dataloader
+        return protocol.tell(super().build_val_loop(loop), cfg, self.model)
+
+    def build_test_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
+        """The test loop; its metrics are told how predictions are made."""
+        cfg = self._test_dataloader
+        return protocol.tell(super().build_test_loop(loop), cfg, self.model)
 
     def train(self) -> nn.Module:
         """Train; returns the model.

@@ -1,6 +1,8 @@
 """Hooks: what happens around the steps of a run; importing the package registers them."""
 from segkit.engine.hooks.checkpoint_hook import CheckpointHook
 from segkit.engine.hooks.progress_hook import ProgressHook
+from segkit.engine.hooks.run_report_hook import RunReportHook
 from segkit.engine.hooks.runtime_info_hook import RuntimeInfoHook
+from segkit.engine.hooks.seg_visualization_hook import SegVisualizationHook
 
-__all__ = ['CheckpointHook', 'ProgressHook', 'RuntimeInfoHook']
+__all__ = ['CheckpointHook', 'ProgressHook', 'RunReportHook', 'RuntimeInfoHook', 'SegVisualizationHook']

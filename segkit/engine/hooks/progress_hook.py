@@ -1,10 +1,10 @@
 """How far a run is, in one line."""
 import datetime
 import json
-import os
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any, Optional
 
 import torch
@@ -157,13 +157,14 @@ class ProgressHook(Hook):
 
     @master_only
     def after_test_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:
-        """Say the scores and write them to test_metrics.json."""
+        """Say the scores and write them to test/metrics.json."""
         metrics = {k: float(v) for k, v in (metrics or {}).items()}
         taken = time.perf_counter() - self._evaluation_start
         runner.logger.info(f'test: {scores(metrics)}  ({len(runner.test_dataloader.dataset)} images in '
                            f'{duration(taken)})')
-        with open(os.path.join(runner.work_dir, 'test_metrics.json'), 'w') as file:
-            json.dump(metrics, file, indent=1)
+        folder = Path(runner.work_dir, 'test')
+        folder.mkdir(exist_ok=True)
+        (folder / 'metrics.json').write_text(json.dumps(metrics, indent=1))
 
     def after_run(self, runner: Any) -> None:
         """Close the backends."""

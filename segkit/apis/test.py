@@ -1,0 +1,80 @@
+"""The body of tools/test.py."""
+import argparse
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Optional
+
+from segkit.apis.arguments import add_common, load
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+EXAMPLE = """example:
+  python tools/test.py configs/deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py runs/a/best_mIoU.pth --tta
+The files of the test go to the folder test/ inside the run folder.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of test.py; flags are MMSegmentation's."""
+    p = argparse.ArgumentParser('test.py', description='Evaluate a segmentor.', epilog=EXAMPLE,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('config', help='a config file')
+    p.add_argument('checkpoint', help='a checkpoint file or URL')
+    p.add_argument('--out', metavar='DIR', help='write each prediction there as palette PNG (default: not written)')
+    p.add_argument('--show-dir', metavar='DIR', help='write each photo with label and prediction over it below DIR '
+                   '(default: not drawn)')
+    p.add_argument('--tta', action='store_true', help='test-time augmentation: tta_pipeline and tta_model of the config')
+    add_common(p)
+    return p
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Evaluate what the command line says."""
+    args = parser().parse_args(argv)
+    cfg = load(args)
+    from segkit.checkpoint import fetch
+    from segkit.engine import SegRunner
+
+    fetch(args.checkpoint)  # a file that is not there is said before anything is built
+    prepare(cfg, args)
+    SegRunner.from_cfg(cfg).test()
+
+
+def prepare(cfg: 'Config', args: argparse.Namespace) -> None:
+    """Put the command line into the config.
+
+    Raises:
+        ConfigError: If the config lacks what the command line needs.
+    """
+    from segkit.errors import ConfigError
+
+    for name in ('dataloader', 'evaluator', 'cfg'):
+        if cfg.get(f'test_{name}') is None and cfg.get(f'val_{name}') is not None:
+            default = dict(type='TestLoop') if name == 'cfg' else copy.deepcopy(cfg[f'val_{name}'])
+            cfg[f'test_{name}'] = default
+        if cfg.get(f'test_{name}') is None:
+            raise ConfigError(f'{args.config} has no test_{name} (and no val_{name}), which a test needs.')
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
+                'val_dataloader', 'val_cfg', 'val_evaluator'):
+        cfg[key] = None
+    if args.out:
+        metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+        metrics[0].output_dir = args.out
+    if args.show_dir:
+        hook = (cfg.get('default_hooks') or {}).get('visualization')
+        if hook is None:
+            raise ConfigError('--show-dir draws through the hook default_hooks.visualization, which the config has not.'
+                              "\nAdd default_hooks=dict(visualization=dict(type='SegVisualizationHook')).")
+        hook.draw = True
+        cfg.visualizer.save_dir = args.show_dir
+    if args.tta:
+        missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
+        if missing:
+            raise ConfigError(f'--tta: {args.config} has no {" and no ".join(missing)}.\nSee configs/_base_ for both.')
+        dataset = cfg.test_dataloader.dataset
+        while 'dataset' in dataset:  # wrappers
+            dataset = dataset.dataset
+        dataset.pipeline = cfg.tta_pipeline
+        cfg.model = dict(cfg.tta_model, module=cfg.model)
