@@ -13,8 +13,8 @@ from segkit import ops
 from segkit.errors import ConfigError
 from segkit.models.layers.sync_batch_norm import SyncBatchNorm
 from segkit.models.segmentors.part_configs import backbone_config, head_config
+from segkit.models.segmentors.prediction_settings import checked_test_cfg
 from segkit.models.segmentors.sliding_window import slide
-from segkit.models.segmentors.test_settings import checked_test_cfg
 from segkit.registry import BACKBONES, DECODE_HEADS, MODELS
 from segkit.structures import SegDataSample
 

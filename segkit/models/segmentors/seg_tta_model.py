@@ -2,7 +2,7 @@
 from typing import Callable, Iterable, Optional, Union
 
 import torch
-from mmengine.model import BaseModel
+from mmengine.model import BaseTTAModel
 from torch import Tensor, nn
 
 from segkit.errors import ConfigError
@@ -22,14 +22,15 @@ FUSIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
 
 
 @MODELS.register_module()
-class SegTTAModel(BaseModel):
+class SegTTAModel(BaseTTAModel):
     """Predict each image from several views of it, such as other scales and the mirror image.
 
     Reference:
         DeepLabV3 (arXiv 1706.05587), section 4.1, averages probabilities, and so does MMSegmentation ('prob').
         pytorch-segmentation-toolbox averages scores ('logit'). GluonCV averages unnormalised exponentials
         ('exp'), there of the sum of an image's and its mirror image's scores. One running sum is kept, not the
-        scores of all the views.
+        scores of all the views. It is MMEngine's BaseTTAModel for the sake of checkpoints, which MMEngine loads
+        into its ``module``.
 
     Args:
         module: The segmentor, or its config.
@@ -47,10 +48,9 @@ class SegTTAModel(BaseModel):
                  data_preprocessor: Optional[dict] = None) -> None:
         if fusion not in FUSIONS:
             raise ConfigError(f"tta_model.fusion must be 'prob', 'logit' or 'exp', not {fusion!r}.")
-        super().__init__()
         if isinstance(module, dict):
             module = MODELS.build(module, default_args=dict(data_preprocessor=data_preprocessor))
-        self.module = module
+        super().__init__(module)
         self.fusion = fusion
 
     def test_step(self, data: dict) -> list:
@@ -65,9 +65,9 @@ class SegTTAModel(BaseModel):
         """
         views = (dict(inputs=inputs, data_samples=samples)
                  for inputs, samples in zip(data['inputs'], data['data_samples']))
-        return self(self.module.data_preprocessor(view, False) for view in views)
+        return self.merge_preds(self.module.data_preprocessor(view, False) for view in views)
 
-    def forward(self, views: Iterable[dict]) -> list:
+    def merge_preds(self, views: Iterable[dict]) -> list:
         """Predict from views that went through the preprocessor; taken one after the other.
 
         Args:

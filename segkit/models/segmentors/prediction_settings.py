@@ -51,6 +51,10 @@ def _check_stride(cfg: dict, backbone: nn.Module, decode_head: nn.Module, own_di
     if not hasattr(backbone, 'set_output_stride'):
         raise ConfigError(f'model.test_cfg.output_stride: the stride of {type(backbone).__name__} cannot be changed; '
                           'leave it out.')
+    # Once there and back: a stride that the weights cannot take is an error now, not after the first training phase.
+    trained = backbone.output_stride
+    backbone.set_output_stride(cfg['output_stride'])
+    backbone.set_output_stride(trained)
     if not hasattr(decode_head, 'set_dilations'):
         if cfg['dilations'] is not None:
             raise ConfigError(f'model.test_cfg.dilations: {type(decode_head).__name__} has no dilations; leave it out.')
