@@ -1,0 +1,206 @@
+"""A model from config and checkpoint, and its predictions on images; MMSegmentation's three functions."""
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.logging import print_log
+from torch import nn
+
+from segkit.checkpoint import load_file, load_weights, state_dict_of
+from segkit.config import load_config
+from segkit.errors import CheckpointError, ConfigError
+from segkit.registry import DATASETS, MODELS, TRANSFORMS
+from segkit.structures import SegDataSample
+
+Image = Union[str, Path, np.ndarray]
+
+
+def init_model(config: Union[str, Path, Config],
+               checkpoint: Optional[str] = None,
+               device: str = 'cuda:0',
+               cfg_options: Optional[dict] = None) -> nn.Module:
+    """Build a segmentor for prediction.
+
+    Args:
+        config: A config file, or a loaded config.
+        checkpoint: A file or URL; None leaves random weights, and that is said.
+        device: Where it runs; without CUDA it runs on the CPU, and that is said.
+        cfg_options: Overrides for a config file.
+
+    Returns:
+        The segmentor in eval mode, with ``cfg`` and ``dataset_meta`` (classes, palette) as attributes.
+
+    Raises:
+        ConfigError: If the config cannot be used.
+        CheckpointError: If the checkpoint cannot be read, or does not fit model or classes.
+    """
+    if isinstance(config, Config):
+        cfg = config
+        if cfg_options:
+            cfg.merge_from_dict(cfg_options)
+    else:
+        cfg = load_config(config, cfg_options)
+    if device.startswith('cuda') and not torch.cuda.is_available():
+        print_log(f'{device} is not available; predicting on the CPU', 'current')
+        device = 'cpu'
+    model = MODELS.build(cfg.model)
+    meta = dataset_meta_of_config(cfg)
+    if checkpoint is None:
+        print_log('no checkpoint: the predictions are those of random weights', 'current', level=30)
+    else:
+        content = load_file(checkpoint)
+        load_weights(model, state_dict_of(content), source=str(checkpoint))
+        meta = dataset_meta_of(content) or meta
+    classes = meta.get('classes')
+    if classes is not None and len(classes) != model.num_classes:
+        raise CheckpointError(f'The model has {model.num_classes} classes, but {checkpoint or "the config"} names '
+                              f'{len(classes)}.\nUse a config and a checkpoint that belong together.')
+    if classes is None:
+        meta = dict(classes=tuple(f'class {i}' for i in range(model.num_classes)), palette=meta.get('palette'))
+    model.dataset_meta = meta
+    model.cfg = cfg
+    return model.to(device).eval()
+
+
+def dataset_meta_of(checkpoint: dict) -> Optional[dict]:
+    """Classes and palette that a checkpoint names: ``meta.dataset_meta`` (1.x) or ``meta.CLASSES`` (0.x)."""
+    meta = checkpoint.get('meta') or {}
+    named = meta.get('dataset_meta') or {}
+    classes, palette = named.get('classes'), named.get('palette')
+    if not classes:
+        classes, palette = meta.get('CLASSES'), meta.get('PALETTE')
+    return dict(classes=tuple(classes), palette=palette) if classes else None
+
+
+def dataset_meta_of_config(cfg: Config) -> dict:
+    """Classes and palette of the config's dataset, as far as they are known without its files."""
+    for name in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
+        dataset = (cfg.get(name) or {}).get('dataset') or {}
+        while 'dataset' in dataset:
+            dataset = dataset['dataset']
+        if 'type' in dataset:
+            kind = DATASETS.get(dataset['type']) if isinstance(dataset['type'], str) else dataset['type']
+            meta = {**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
+            if isinstance(meta.get('classes'), (list, tuple)):
+                return dict(classes=tuple(meta['classes']), palette=meta.get('palette'))
+    return {}
+
+
+def inference_model(model: nn.Module, img: Union[Image, Sequence[Image]]) -> Union[SegDataSample, list[SegDataSample]]:
+    """Predict one image or several.
+
+    Args:
+        model: From :func:`init_model`.
+        img: A file, an (H, W, 3) uint8 BGR array, or a list of them.
+
+    Returns:
+        A sample with ``pred_sem_seg`` (1, H, W) at the image's own size; a list of them for a list.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    if isinstance(img, (list, tuple)):
+        return list(predict_images(model, img))
+    return next(predict_images(model, [img]))
+
+
+@torch.no_grad()
+def predict_images(model: nn.Module, images: Sequence[Image], batch_size: int = 1) -> Iterator[SegDataSample]:
+    """Predict images in order.
+
+    Images that the network sees at different sizes are not put into one batch: padding would change their edges.
+
+    Args:
+        model: From :func:`init_model`.
+        images: Files, or (H, W, 3) uint8 BGR arrays.
+        batch_size: How many images of equal size go through the network together.
+    """
+    load, prepare = prediction_pipeline(model.cfg)
+    batch: list[dict] = []
+    for image in images:
+        sample = prepare(_loaded(image, load))
+        if batch and (len(batch) == batch_size or batch[0]['inputs'].shape != sample['inputs'].shape):
+            yield from _predict(model, batch)
+            batch = []
+        batch.append(sample)
+    if batch:
+        yield from _predict(model, batch)
+
+
+def _predict(model: nn.Module, batch: list[dict]) -> list[SegDataSample]:
+    return model.test_step(dict(inputs=[sample['inputs'] for sample in batch],
+                                data_samples=[sample['data_samples'] for sample in batch]))
+
+
+def prediction_pipeline(cfg: Config) -> tuple[Any, Compose]:
+    """The test pipeline without labels: the transform that loads an image, and those behind it.
+
+    Raises:
+        ConfigError: If the config has no pipeline that begins with loading an image.
+    """
+    steps = cfg.get('test_pipeline')
+    for name in ('test_dataloader', 'val_dataloader'):
+        if steps is None and cfg.get(name):
+            dataset = cfg[name]['dataset']
+            while 'dataset' in dataset:
+                dataset = dataset['dataset']
+            steps = dataset.get('pipeline')
+    if not steps or not steps[0]['type'].startswith('LoadImage'):
+        raise ConfigError('Prediction needs test_dataloader.dataset.pipeline (or test_pipeline), whose first transform '
+                          'is LoadImageFromFile.')
+    transforms = [TRANSFORMS.build(step) for step in steps if not step['type'].startswith('LoadAnnotations')]
+    return transforms[0], Compose(transforms[1:])
+
+
+def _loaded(image: Image, load: Any) -> dict:
+    if isinstance(image, np.ndarray):
+        return dict(img=image, img_path=None, img_shape=image.shape[:2], ori_shape=image.shape[:2], seg_fields=[])
+    return load(dict(img_path=str(image), seg_fields=[]))
+
+
+def show_result_pyplot(model: nn.Module,
+                       img: Image,
+                       result: SegDataSample,
+                       opacity: float = 0.5,
+                       title: str = '',
+                       draw_gt: bool = True,
+                       draw_pred: bool = True,
+                       wait_time: float = 0,
+                       show: bool = True,
+                       with_labels: bool = True,
+                       save_dir: Optional[str] = None,
+                       out_file: Optional[str] = None) -> np.ndarray:
+    """Draw a prediction over its image.
+
+    Args:
+        model: From :func:`init_model`; tells classes and palette.
+        img: A file, or an (H, W, 3) uint8 RGB array.
+        result: From :func:`inference_model`.
+        opacity: Weight of a class's colour over the photo, 0 to 1.
+        title: Of the window, and the picture's name in ``save_dir``.
+        draw_gt: Whether to draw ``result.gt_sem_seg``, if it is there.
+        draw_pred: Whether to draw ``result.pred_sem_seg``.
+        wait_time: How long the window waits, in seconds; 0 waits for a key.
+        show: Whether to open a window.
+        with_labels: Whether to add the legend.
+        save_dir: A folder in which the picture is kept under vis_data/vis_image.
+        out_file: A file to write the picture to.
+
+    Returns:
+        (H', W', 3) uint8 RGB.
+    """
+    from segkit.visualization import SegLocalVisualizer
+
+    model = getattr(model, 'module', model)
+    if not isinstance(img, np.ndarray):
+        loaded = TRANSFORMS.build(dict(type='LoadImageFromFile')).transform(dict(img_path=str(img)))
+        img = loaded['img'][..., ::-1].copy()
+    visualizer = SegLocalVisualizer(vis_backends=[dict(type='LocalVisBackend')], save_dir=save_dir, alpha=opacity,
+                                    **model.dataset_meta)
+    visualizer.add_datasample(title or 'result', img, result, draw_gt=draw_gt, draw_pred=draw_pred, show=show,
+                              wait_time=wait_time, out_file=out_file, with_labels=with_labels)
+    return visualizer.get_image()

@@ -1,0 +1,174 @@
+"""Predictions for files, folders and arrays in one call."""
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import numpy as np
+from mmengine.config import Config
+from torch import nn
+
+from segkit.apis.inference import Image, init_model, predict_images
+from segkit.errors import ConfigError, DataError
+from segkit.evaluation.palette_png import write_palette_png
+from segkit.registry import INFERENCERS, TRANSFORMS
+from segkit.structures import SegDataSample
+
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm')
+
+
+@INFERENCERS.register_module()
+class MMSegInferencer:
+    """Predicts images, and draws and stores what was predicted.
+
+    Reference: MMSegmentation's class of this name, whose arguments it takes. Different from it: files are named
+    after their images, index masks carry the dataset's palette, and names of MMSegmentation's model zoo (which
+    download a config and weights) are not known here.
+
+    Args:
+        model: A config file, a loaded config, or a model from :func:`segkit.apis.init_model`.
+        weights: A checkpoint file or URL.
+        classes: Class names, instead of those the checkpoint names.
+        palette: (r, g, b) of each class, 0 to 255, instead of the checkpoint's.
+        dataset_name: A registered dataset whose classes and palette to take, such as 'PascalVOCDataset'.
+        device: Where it runs; None takes CUDA where there is some.
+
+    Shape:
+        images (H, W, 3) uint8 BGR -> index masks (H, W).
+
+    Raises:
+        ConfigError: If the config, the classes or the palette cannot be used.
+        CheckpointError: If the weights cannot be read or do not fit.
+    """
+
+    def __init__(self,
+                 model: Union[str, Path, Config, nn.Module],
+                 weights: Optional[str] = None,
+                 classes: Optional[Sequence[str]] = None,
+                 palette: Optional[Sequence[Sequence[int]]] = None,
+                 dataset_name: Optional[str] = None,
+                 device: Optional[str] = None) -> None:
+        from segkit.visualization import SegLocalVisualizer
+
+        if not isinstance(model, nn.Module):
+            model = init_model(model, weights, device or 'cuda:0')
+        self.model = model
+        meta = dict(model.dataset_meta)
+        if dataset_name is not None:
+            from segkit.registry import DATASETS
+            meta = dict(DATASETS.get(dataset_name).METAINFO)
+        meta = dict(classes=tuple(classes or meta['classes']), palette=palette or meta.get('palette'))
+        for key in ('classes', 'palette'):
+            if meta[key] is not None and len(meta[key]) != model.num_classes:
+                raise ConfigError(f'{key}: the model has {model.num_classes} classes, got {len(meta[key])} {key}.')
+        self.visualizer = SegLocalVisualizer(**meta)
+        self._load = TRANSFORMS.build(dict(type='LoadImageFromFile'))
+
+    def __call__(self,
+                 inputs: Union[Image, Sequence[Image]],
+                 return_datasamples: bool = False,
+                 batch_size: int = 1,
+                 return_vis: bool = False,
+                 show: bool = False,
+                 wait_time: float = 0,
+                 out_dir: str = '',
+                 img_out_dir: str = 'vis',
+                 pred_out_dir: str = 'pred',
+                 opacity: float = 0.5,
+                 with_labels: bool = True) -> Union[dict[str, Any], SegDataSample, list[SegDataSample]]:
+        """Predict.
+
+        Args:
+            inputs: A file, a folder, an (H, W, 3) uint8 BGR array, or a list of files and arrays.
+            return_datasamples: Return the samples instead of a dict.
+            batch_size: How many images of equal size go through the network together.
+            return_vis: Also return the drawn pictures.
+            show: Open a window for each picture.
+            wait_time: How long a window waits, in seconds; 0 waits for a key.
+            out_dir: Folder for pictures and index masks; '' stores nothing.
+            img_out_dir: Folder for the pictures inside ``out_dir``; '' stores none.
+            pred_out_dir: Folder for the index masks inside ``out_dir``; '' stores none.
+            opacity: Weight of a class's colour over the photo, 0 to 1.
+            with_labels: Whether to add the legend.
+
+        Returns:
+            ``dict(predictions, visualization)``: index masks (H, W) and RGB pictures, lists for several images,
+            the thing itself for one.
+
+        Raises:
+            DataError: If an image cannot be read, or a folder holds none.
+        """
+        images = list_inputs(inputs)
+        drawn = return_vis or show or (out_dir and img_out_dir)
+        samples, masks, pictures = [], [], []
+        for number, (image, sample) in enumerate(self.stream(images, batch_size)):
+            masks.append(index_mask(sample))
+            name = f'{number:08d}' if isinstance(image, np.ndarray) else Path(image).stem
+            if return_datasamples:
+                samples.append(sample)
+            if drawn:
+                picture = self.draw(image, masks[-1], opacity, with_labels)
+                if return_vis:
+                    pictures.append(picture)
+                if show:
+                    self.visualizer.show(picture, win_name=name, wait_time=wait_time)
+                if out_dir and img_out_dir:
+                    write_picture(Path(out_dir, img_out_dir, f'{name}.png'), picture)
+            if out_dir and pred_out_dir:
+                self.write_mask(Path(out_dir, pred_out_dir, f'{name}.png'), masks[-1])
+        one = len(images) == 1
+        if return_datasamples:
+            return samples[0] if one else samples
+        result = dict(predictions=masks[0] if one else masks)
+        if return_vis:
+            result['visualization'] = pictures[0] if one else pictures
+        return result
+
+    def stream(self, images: Sequence[Image], batch_size: int = 1) -> Iterator[tuple[Image, SegDataSample]]:
+        """Each image with its prediction, as soon as it is there."""
+        yield from zip(images, predict_images(self.model, images, batch_size))
+
+    def draw(self, image: Image, mask: np.ndarray, opacity: float = 0.5, with_labels: bool = True) -> np.ndarray:
+        """Tint an image by class; (H', W', 3) uint8 RGB, with the legend at the right."""
+        if not isinstance(image, np.ndarray):
+            image = self._load.transform(dict(img_path=str(image)))['img']
+        self.visualizer.alpha = opacity
+        return self.visualizer.draw_overlay(np.ascontiguousarray(image[..., ::-1]), mask, legend=with_labels)
+
+    def write_mask(self, path: Path, mask: np.ndarray) -> None:
+        """Write an index mask (H, W) as palette PNG."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        colours = self.visualizer.colours
+        write_palette_png(str(path), mask, [tuple(int(v) for v in c) for c in colours[:self.model.num_classes]])
+
+
+def list_inputs(inputs: Union[Image, Sequence[Image]]) -> list[Image]:
+    """The images of a file, a folder, an array or a list.
+
+    Raises:
+        DataError: If a file is not there, or a folder holds no image.
+    """
+    if isinstance(inputs, np.ndarray):
+        return [inputs]
+    if isinstance(inputs, (list, tuple)):
+        return list(inputs)
+    path = Path(inputs)
+    if path.is_dir():
+        found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        if not found:
+            raise DataError(f'{path} holds no image ({", ".join(SUFFIXES)}).')
+        return found
+    if not path.is_file():
+        raise DataError(f'No such image or folder: {path}')
+    return [str(path)]
+
+
+def index_mask(sample: SegDataSample) -> np.ndarray:
+    """The predicted class of each pixel, (H, W)."""
+    return sample.pred_sem_seg.data[0].cpu().numpy()
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write an (H, W, 3) RGB picture."""
+    from PIL import Image as PillowImage
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PillowImage.fromarray(picture).save(path)

@@ -1,0 +1,100 @@
+"""The body of tools/predict.py."""
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+import segkit
+from segkit.errors import DataError
+
+EXAMPLE = """example:
+  python tools/predict.py photos/ configs/demo/deeplabv3_r18-d16_1xb8-600_scenes-128x128.py runs/a/best_mIoU.pth \\
+      --out-dir predictions
+For each image DIR gets NAME_overlay.jpg (classes over the photo, with a legend), NAME_mask.png (class indices as
+palette PNG) and NAME.json (share of the area of each class).
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of predict.py."""
+    p = argparse.ArgumentParser('predict.py', description='Predict the classes of photos.', epilog=EXAMPLE,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('source', metavar='IMAGE|FOLDER', help='an image, or a folder of images')
+    p.add_argument('config', help='a config file')
+    p.add_argument('checkpoint', help='a checkpoint file or URL')
+    p.add_argument('--out-dir', metavar='DIR', required=True, help='where the predictions are written')
+    p.add_argument('--device', default='cuda:0', help='cuda:N or cpu (default: cuda:0, or cpu where there is no CUDA)')
+    p.add_argument('--opacity', type=_share, default=0.5, metavar='0..1',
+                   help='weight of the colours over the photo (default: 0.5)')
+    p.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[], help='override values of the config')
+    p.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    return p
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f'expected 0 to 1, got {text}')
+    return value
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Predict what the command line says.
+
+    Raises:
+        DataError: At the end, if images could not be read; the others are predicted before.
+    """
+    args = parser().parse_args(argv)
+    print(f'segkit {segkit.__version__}: {args.config}', flush=True)
+    from mmengine.logging import MMLogger
+
+    from segkit.apis.inference import init_model
+    from segkit.apis.mmseg_inferencer import MMSegInferencer, index_mask, list_inputs, write_picture
+    from segkit.config import load_config
+    from segkit.engine.console import Console
+
+    MMLogger.get_instance('predict', logger_name='segkit').handlers = [Console()]
+    images = list_inputs(args.source)
+    stems = [Path(path).stem for path in images]
+    model = init_model(load_config(args.config, args.cfg_options), args.checkpoint, args.device)
+    inferencer = MMSegInferencer(model)
+    out, unreadable = Path(args.out_dir), []
+    for done, path in enumerate(images, 1):
+        try:
+            mask = index_mask(next(inferencer.stream([path]))[1])
+        except DataError as error:
+            unreadable.append(error)
+            _say(done, len(images), f'{path}: not readable', keep=True)
+            continue
+        same = stems.count(Path(path).stem) > 1  # photo.jpg and photo.png must not overwrite each other's results
+        stem = out / (Path(path).name if same else Path(path).stem)
+        write_picture(stem.with_name(stem.name + '_overlay.jpg'), inferencer.draw(path, mask, args.opacity))
+        inferencer.write_mask(stem.with_name(stem.name + '_mask.png'), mask)
+        shares = shares_of(mask, inferencer.visualizer.classes)
+        stem.with_name(stem.name + '.json').write_text(json.dumps(dict(
+            image=str(path), size=dict(height=mask.shape[0], width=mask.shape[1]), checkpoint=args.checkpoint,
+            share=shares), indent=1))
+        text = ', '.join(f'{name} {share:.1%}' for name, share in list(shares.items())[:5])
+        _say(done, len(images), f'{os.path.basename(path)}: {text}', keep=len(images) == 1)
+    print(f'{len(images) - len(unreadable)} of {len(images)} images predicted, see {out}')
+    if unreadable:
+        raise DataError(f'{len(unreadable)} of {len(images)} images could not be read. The first one:\n{unreadable[0]}')
+
+
+def shares_of(mask: 'np.ndarray', classes: Sequence[str]) -> dict[str, float]:
+    """Class name to share of the area (0 to 1), the largest first, of the classes that occur in a mask (H, W)."""
+    import numpy as np
+    counts = np.bincount(mask.ravel(), minlength=len(classes))
+    return {classes[i]: round(float(counts[i] / mask.size), 6) for i in np.argsort(-counts, kind='stable') if counts[i]}
+
+
+def _say(done: int, total: int, text: str, keep: bool) -> None:
+    """One line that is rewritten on a terminal; elsewhere a line for each image, so that a log shows the progress."""
+    if sys.stdout.isatty():
+        sys.stdout.write(f'\r\x1b[2K{done}/{total} {text}' + ('\n' if keep or done == total else ''))
+        sys.stdout.flush()
+    else:
+        print(f'{done}/{total} {text}', flush=True)

@@ -1,0 +1,6 @@
+"""Predict photos: python tools/predict.py IMAGE|FOLDER CONFIG CHECKPOINT --out-dir DIR. ``--help`` lists the options."""
+from segkit.apis.cli import run
+from segkit.apis.predict import main
+
+if __name__ == '__main__':
+    run(main)
