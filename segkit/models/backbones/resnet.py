@@ -2,7 +2,7 @@
 from typing import Optional, Sequence, Union
 
 from mmcv.cnn import build_conv_layer, build_norm_layer
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, Sequential
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -148,14 +148,14 @@ class ResNet(BaseModule):
                     shortcut = self._shortcut(inplanes, planes * block.expansion, avg_down, conv_cfg, norm_cfg)
                 blocks.append(block(inplanes, planes, shortcut, style, with_cp, conv_cfg, norm_cfg, block_init_cfg))
                 inplanes = planes * block.expansion
-            self.add_module(f'layer{i + 1}', nn.Sequential(*blocks))
+            self.add_module(f'layer{i + 1}', Sequential(*blocks))  # MMEngine's hands init_weights on to the blocks
         self._arrange(strides, rates)
         self.out_channels = tuple(base_channels * 2**i * block.expansion for i in self.out_indices)
         self.unbuilt = tuple(f'layer{i + 1}.' for i in range(num_stages, 4))  # a pretrained file has these too
         self._freeze_stages()
 
     @property
-    def stages(self) -> list[nn.Sequential]:
+    def stages(self) -> list[Sequential]:
         """The built stages, in order."""
         return [getattr(self, f'layer{i + 1}') for i in range(len(self.stage_blocks))]
 

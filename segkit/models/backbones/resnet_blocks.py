@@ -14,16 +14,18 @@ class ResidualBlock(BaseModule):
     """What both blocks share: the sum, its memory-saving form, and the change of stride and rates.
 
     Args:
-        downsample: Brings the input to the shape of the output; None where it has that shape already.
         with_cp: Compute the block again in the backward pass instead of keeping its activations.
         init_cfg: As for every MMEngine module.
+
+    Attributes:
+        downsample: Brings the input to the shape of the output; None where it has that shape already.
     """
 
     expansion: int
+    downsample: Optional[nn.Sequential]
 
-    def __init__(self, downsample: Optional[nn.Sequential], with_cp: bool, init_cfg: Optional[dict]) -> None:
+    def __init__(self, with_cp: bool, init_cfg: Optional[dict]) -> None:
         super().__init__(init_cfg)
-        self.downsample = downsample
         self.with_cp = with_cp
         self.relu = nn.ReLU(inplace=True)
 
@@ -70,15 +72,18 @@ class ResidualBlock(BaseModule):
 
     @contextmanager
     def _statistics_untouched(self) -> Iterator[None]:
-        # The second computation sees the same batch again: it must not enter the running statistics twice.
+        # The second computation sees the same batch again: it must not enter the running statistics twice. They are
+        # left in place, because the backward pass compares what both computations kept.
         norms = [m for m in self.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        before = [(norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
         for norm in norms:
-            norm.track_running_stats = False
+            norm.momentum = 0.0
         try:
             yield
         finally:
-            for norm in norms:
-                norm.track_running_stats = True
+            for norm, momentum, count in before:
+                norm.momentum = momentum
+                norm.num_batches_tracked.copy_(count)
 
 
 class BasicBlock(ResidualBlock):
@@ -87,7 +92,8 @@ class BasicBlock(ResidualBlock):
     Args:
         inplanes: Channels of the input.
         planes: Channels of both convolutions.
-        downsample, with_cp, init_cfg: See :class:`ResidualBlock`.
+        downsample: Brings the input to the shape of the output; None where it has that shape already.
+        with_cp, init_cfg: See :class:`ResidualBlock`.
         style: Accepted for likeness with :class:`Bottleneck`; there is only one place for the stride.
         conv_cfg: Kind of convolution, for ``mmcv.cnn``; None is Conv2d.
         norm_cfg: Kind of normalisation, for ``mmcv.cnn``.
@@ -100,13 +106,14 @@ class BasicBlock(ResidualBlock):
 
     def __init__(self, inplanes: int, planes: int, downsample: Optional[nn.Sequential], style: str, with_cp: bool,
                  conv_cfg: Optional[dict], norm_cfg: dict, init_cfg: Optional[dict] = None) -> None:
-        super().__init__(downsample, with_cp, init_cfg)
+        super().__init__(with_cp, init_cfg)
         self.conv1 = build_conv_layer(conv_cfg, inplanes, planes, 3, padding=1, bias=False)
         self.norm1_name, norm1 = build_norm_layer(norm_cfg, planes, postfix=1)
         self.add_module(self.norm1_name, norm1)
         self.conv2 = build_conv_layer(conv_cfg, planes, planes, 3, padding=1, bias=False)
         self.norm2_name, norm2 = build_norm_layer(norm_cfg, planes, postfix=2)
         self.add_module(self.norm2_name, norm2)
+        self.downsample = downsample
 
     @property
     def norm1(self) -> nn.Module:
@@ -137,7 +144,8 @@ class Bottleneck(ResidualBlock):
     Args:
         inplanes: Channels of the input.
         planes: Channels of the 3x3 convolution; the output has four times as many.
-        downsample, with_cp, init_cfg: See :class:`ResidualBlock`.
+        downsample: Brings the input to the shape of the output; None where it has that shape already.
+        with_cp, init_cfg: See :class:`ResidualBlock`.
         style: 'pytorch' places the stride on the 3x3, 'caffe' on the first 1x1.
         conv_cfg: Kind of convolution, for ``mmcv.cnn``; None is Conv2d.
         norm_cfg: Kind of normalisation, for ``mmcv.cnn``.
@@ -150,7 +158,7 @@ class Bottleneck(ResidualBlock):
 
     def __init__(self, inplanes: int, planes: int, downsample: Optional[nn.Sequential], style: str, with_cp: bool,
                  conv_cfg: Optional[dict], norm_cfg: dict, init_cfg: Optional[dict] = None) -> None:
-        super().__init__(downsample, with_cp, init_cfg)
+        super().__init__(with_cp, init_cfg)
         self.style = style
         self.conv1 = build_conv_layer(conv_cfg, inplanes, planes, 1, bias=False)
         self.norm1_name, norm1 = build_norm_layer(norm_cfg, planes, postfix=1)
@@ -161,6 +169,7 @@ class Bottleneck(ResidualBlock):
         self.conv3 = build_conv_layer(conv_cfg, planes, planes * self.expansion, 1, bias=False)
         self.norm3_name, norm3 = build_norm_layer(norm_cfg, planes * self.expansion, postfix=3)
         self.add_module(self.norm3_name, norm3)
+        self.downsample = downsample
 
     @property
     def norm1(self) -> nn.Module:
