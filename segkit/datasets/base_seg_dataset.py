@@ -90,8 +90,8 @@ class BaseSegDataset(BaseDataset):
                       and type(self).filter_data is BaseDataset.filter_data)
         if self._lean:
             self._refuse_unread()
-        self._metainfo = fit_metainfo(type(self).__name__, type(self).METAINFO, self._load_metainfo(metainfo), label_map,
-                                      ignore_index)
+        name, own = type(self).__name__, type(self).METAINFO
+        self._metainfo = fit_metainfo(name, own, self._load_metainfo(metainfo), label_map, ignore_index)
         self._metainfo['reduce_zero_label'] = reduce_zero_label
         self.label_map = self._metainfo['label_map']
         self._join_prefix()
@@ -138,7 +138,7 @@ class BaseSegDataset(BaseDataset):
             names = self._names_in(lists[0] if lists else '', img_dirs[0])
             sources = [Source(img_dirs[0], self.img_suffix, folder, self.seg_map_suffix) for folder in seg_dirs]
             return names, first_with_mask(names, sources), sources
-        img_dirs, seg_dirs = (folders * len(lists) if len(folders) == 1 else folders for folders in (img_dirs, seg_dirs))
+        img_dirs, seg_dirs = (dirs * len(lists) if len(dirs) == 1 else dirs for dirs in (img_dirs, seg_dirs))
         names, source_of, sources = [], [], []
         for path, img_dir, seg_dir in zip(lists, img_dirs, seg_dirs):
             found = self._names_in(path, img_dir)

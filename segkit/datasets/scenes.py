@@ -14,7 +14,7 @@ from segkit.datasets import scene_textures as t
 from segkit.datasets.palette import color_map
 from segkit.errors import ConfigError, DataError
 
-# What makes a class is its outline and its pattern; its colours are drawn anew for every object.
+# What makes a class is its outline and its pattern. One of an object's two colours tends to its class's hue.
 KINDS = (('target', t.disc, t.circles), ('zebra', t.ellipse, t.stripes), ('chessboard', t.square, t.checks),
          ('wall', t.plank, t.bricks), ('tent', t.triangle, t.chevrons), ('flower', t.flower, t.dots),
          ('wheel', t.ring, t.spokes), ('basket', t.half_disc, t.lattice))
@@ -39,15 +39,15 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int] = (120, 200)) -> 
     h, w = rng.integers(size[0], size[1] + 1, 2)
     img = _ground(rng, h, w)
     objects = np.zeros((h, w), np.uint8)  # which object is in front, counted from 1
-    kinds = rng.permutation(len(KINDS))[:rng.integers(3, 7)]
+    kinds = rng.permutation(len(KINDS))[:rng.integers(3, 6)]
     for number, kind in enumerate(kinds, start=1):
-        r = rng.uniform(0.16, 0.30) * min(h, w)
+        r = rng.uniform(0.18, 0.32) * min(h, w)
         u, v = _frame(rng, h, w)
         outline = KINDS[kind][1](u, v, r)
         pattern = KINDS[kind][2](u, v, rng.uniform(0.24, 0.36) * r)[..., None]
-        dark, light = _two_colors(rng)
+        first, second = _two_colors(rng, hue=kind / len(KINDS))
         cover = np.clip(0.5 - outline, 0, 1)[..., None]
-        img += cover * (dark + pattern * (light - dark) - img)
+        img += cover * (first + pattern * (second - first) - img)
         objects[outline < 0] = number
     labels = np.array([0, *(kind + 1 for kind in kinds)], np.uint8)[objects]
     labels[cv2.dilate(objects, np.ones((3, 3))) != cv2.erode(objects, np.ones((3, 3)))] = VOID
@@ -124,12 +124,15 @@ def _frame(rng: np.random.Generator, h: int, w: int) -> tuple[np.ndarray, np.nda
     return x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
 
 
-def _two_colors(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two colours of any hue that differ enough in brightness; either may be the darker one."""
+def _two_colors(rng: np.random.Generator, hue: Optional[float] = None) -> tuple[np.ndarray, np.ndarray]:
+    """Two BGR colours that differ enough in brightness; one of them about ``hue`` (0 to 1), if one is given."""
     while True:
         first, second = rng.uniform(10, 245, (2, 3)).astype(np.float32)
-        if abs(first.mean() - second.mean()) > 60:
-            return first, second
+        if hue is not None:
+            turned = np.array([(hue + rng.normal(0, 0.05)) % 1 * 360, rng.uniform(0.3, 1), rng.uniform(0.3, 1)])
+            first = 255 * cv2.cvtColor(turned.astype(np.float32).reshape(1, 1, 3), cv2.COLOR_HSV2BGR)[0, 0]
+        if abs(first.mean() - second.mean()) > 70:
+            return (first, second) if rng.random() < 0.5 else (second, first)
 
 
 def _ground(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
@@ -140,7 +143,7 @@ def _ground(rng: np.random.Generator, h: int, w: int) -> np.ndarray:
                         interpolation=cv2.INTER_CUBIC)
     mix = (clouds, np.clip(0.5 + u / w, 0, 1), 0.5 + 0.5 * np.sin(v / rng.uniform(7, 15)))[rng.integers(3)]
     img = first + (0.6 * mix + 0.4 * clouds)[..., None] * (second - first)
-    for _ in range(rng.integers(0, 4)):
+    for _ in range(rng.integers(0, 3)):
         u, v = _frame(rng, h, w)
         outline = KINDS[rng.integers(len(KINDS))][1](u, v, rng.uniform(0.08, 0.25) * min(h, w))
         img += np.clip(0.5 - outline, 0, 1)[..., None] * (rng.uniform(10, 245, 3) - img)
@@ -151,10 +154,10 @@ def _expose(rng: np.random.Generator, img: np.ndarray) -> np.ndarray:
     """Uneven light, brightness, blur and noise; (H, W, 3) uint8."""
     h, w = img.shape[:2]
     u, v = _frame(rng, h, w)
-    img = img * (rng.uniform(0.6, 1.25) + rng.uniform(0, 0.5) * np.clip(u / w, -0.5, 0.5))[..., None]
+    img = img * (rng.uniform(0.7, 1.2) + rng.uniform(0, 0.5) * np.clip(u / w, -0.5, 0.5))[..., None]
     if rng.random() < 0.3:
         img = cv2.GaussianBlur(img, (3, 3), 0.8)
-    img = img + rng.normal(0, rng.uniform(2, 10), img.shape)
+    img = img + rng.normal(0, rng.uniform(2, 8), img.shape)
     return np.clip(np.rint(img), 0, 255).astype(np.uint8)
 
 
