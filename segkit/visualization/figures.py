@@ -29,7 +29,7 @@ def curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[flo
             axes.plot(iterations, values, label=name, linewidth=1.5, marker='o' if few else None, markersize=3)
         axes.set_title(title, loc='left', fontsize=11)
         axes.set_xlabel('iteration', color=GREY)
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(fontsize=8, frameon=False, loc='upper left', bbox_to_anchor=(1.0, 1.0))
         _clean(axes)
     return _pixels(figure)
 
@@ -76,6 +76,8 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str], normalize: b
         dark = 60 if normalize else max(2.0, values.max())**0.65
         for row, column in zip(*np.nonzero(counts)):
             value = values[row, column]
+            if normalize and value < 0.5:
+                continue
             text = f'{value:.0f}' if normalize else short_count(value)
             axes.text(column, row, text, ha='center', va='center', fontsize=6.5,
                       color='white' if value > dark else '#222222')
