@@ -65,7 +65,7 @@ class SegDataPreProcessor(BaseDataPreprocessor):
             raise ConfigError(f'{name}: only one of size and size_divisor can be given; got size={size}, '
                               f'size_divisor={size_divisor}.')
         self.test_cfg = dict(test_cfg or {})
-        if self.test_cfg and len(self.test_cfg.keys() & {'size', 'size_divisor'}) != len(self.test_cfg) == 1:
+        if self.test_cfg and list(self.test_cfg) not in (['size'], ['size_divisor']):
             raise ConfigError(f'{name}.test_cfg takes one of size and size_divisor; got {self.test_cfg}.')
         self.size = size
         self.size_divisor = size_divisor
