@@ -1,12 +1,18 @@
-"""Datasets, samplers and the collate; importing the package registers them."""
+"""Datasets, samplers, the collate and the check of the data; importing the package registers them."""
 from segkit.datasets import transforms
+from segkit.datasets.ade20k_dataset import ADE20KDataset
 from segkit.datasets.base_seg_dataset import BaseSegDataset
+from segkit.datasets.camvid_dataset import CamVidDataset
+from segkit.datasets.check import check_dataset
+from segkit.datasets.cityscapes_dataset import CityscapesDataset
 from segkit.datasets.collate import seg_collate
 from segkit.datasets.draw_sampler import Draw, DrawSampler
 from segkit.datasets.evaluation_sampler import EvaluationSampler
+from segkit.datasets.folder_dataset import FolderDataset
 from segkit.datasets.pascal_voc_dataset import PascalVOCDataset
 from segkit.datasets.scene_dataset import SceneDataset
 from segkit.datasets.seeded_dataset import SeededDataset
 
-__all__ = ['BaseSegDataset', 'Draw', 'DrawSampler', 'EvaluationSampler', 'PascalVOCDataset', 'SceneDataset',
-           'SeededDataset', 'seg_collate', 'transforms']
+__all__ = ['ADE20KDataset', 'BaseSegDataset', 'CamVidDataset', 'CityscapesDataset', 'Draw', 'DrawSampler',
+           'EvaluationSampler', 'FolderDataset', 'PascalVOCDataset', 'SceneDataset', 'SeededDataset', 'check_dataset',
+           'seg_collate', 'transforms']
