@@ -1,14 +1,14 @@
 """Transforms of a sample on its way from the files to the collate; importing this registers them."""
-from .blur import RandomGaussianBlur
-from .crop import RandomCrop
-from .flip import RandomFlip
-from .loading import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
-from .pack import PackSegInputs
-from .pad import Pad
-from .photometric import PhotoMetricDistortion
-from .resize import RandomResize, Resize
-from .rotate import RandomRotate
-from .test_time_aug import TestTimeAug
+from segkit.datasets.transforms.blur import RandomGaussianBlur
+from segkit.datasets.transforms.crop import RandomCrop
+from segkit.datasets.transforms.flip import RandomFlip
+from segkit.datasets.transforms.loading import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
+from segkit.datasets.transforms.pack import PackSegInputs
+from segkit.datasets.transforms.pad import Pad
+from segkit.datasets.transforms.photometric import PhotoMetricDistortion
+from segkit.datasets.transforms.resize import RandomResize, Resize
+from segkit.datasets.transforms.rotate import RandomRotate
+from segkit.datasets.transforms.test_time_aug import TestTimeAug
 
 __all__ = [
     'LoadAnnotations', 'LoadImageFromFile', 'LoadImageFromNDArray', 'PackSegInputs', 'Pad', 'PhotoMetricDistortion',

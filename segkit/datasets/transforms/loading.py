@@ -7,8 +7,8 @@ from mmcv.transforms import BaseTransform
 from segkit.errors import ConfigError, DataError
 from segkit.registry import TRANSFORMS
 
-from .image_file import decode_image, decode_mask, read_bytes
-from .label_values import apply_color_map, apply_label_map, check_labels, drop_zero_label
+from segkit.datasets.transforms.image_file import decode_image, decode_mask, read_bytes
+from segkit.datasets.transforms.label_values import apply_color_map, apply_label_map, check_labels, drop_zero_label
 
 
 @TRANSFORMS.register_module()
