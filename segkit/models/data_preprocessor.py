@@ -158,7 +158,8 @@ def _stacked_labels(samples: Optional[list], fill: int) -> Tensor:
                       for label in maps])
 
 
-def _fill(batch: Tensor, shapes: Sequence[tuple[int, int]], target: tuple[int, int], value: Union[int, float]) -> Tensor:
+def _fill(batch: Tensor, shapes: Sequence[tuple[int, int]], target: tuple[int, int],
+          value: Union[int, float]) -> Tensor:
     """Write ``value`` outside each image's (h, w) and pad (N, ..., H, W) to the target size."""
     height, width = batch.shape[-2:]
     for item, (h, w) in zip(batch, shapes):

@@ -53,8 +53,8 @@ def test_training_batch(draw, mmseg_numbers, as_list, size):
 def test_values_are_mmsegmentations(draw, mmseg_numbers):
     data, _, _ = batch(draw, as_list=False)
     x = build(size=(48, 64))(data, training=True)['inputs']
-    out = [x[1, 0, 10, :3].tolist(), x[1, 2, 10, 48:52].tolist(), x[0, 1, 39:41, 5].tolist()]
-    assert [v for row in out for v in row] == pytest.approx([v for row in mmseg_numbers['pp']['x'] for v in row], abs=1e-6)
+    out = [*x[1, 0, 10, :3].tolist(), *x[1, 2, 10, 48:52].tolist(), *x[0, 1, 39:41, 5].tolist()]
+    assert out == pytest.approx([value for row in mmseg_numbers['pp']['x'] for value in row], abs=1e-6)
 
 
 def test_the_bytes_given_are_not_changed(draw):

@@ -31,7 +31,8 @@ def test_convolutions_and_gradients(num_convs, concat_input):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in head.parameters())
 
 
-@pytest.mark.parametrize('kernel_size, dilation, num_convs, radius', [(3, 1, 1, 1), (3, 2, 2, 4), (5, 1, 2, 4), (1, 1, 2, 0)])
+@pytest.mark.parametrize('kernel_size, dilation, num_convs, radius', [
+    (3, 1, 1, 1), (3, 2, 2, 4), (5, 1, 2, 4), (1, 1, 2, 0)])
 def test_receptive_field(kernel_size, dilation, num_convs, radius):
     head = build(1, 1, num_convs=num_convs, kernel_size=kernel_size, dilation=dilation, concat_input=False,
                  norm_cfg=None, act_cfg=None).eval()
