@@ -62,9 +62,8 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], size: tuple[int, int], titles: S
     """Lay pictures out in rows on white.
 
     Args:
-        rows: Pictures (h, w, 3) uint8 RGB, none larger than ``size``; each stands in the middle of its cell's
-            foot, so that it is close to its caption.
-        size: (h, w) of a cell in pixels.
+        rows: Pictures (h, w, 3) uint8 RGB, none larger than ``size``; a row is as high as its highest picture.
+        size: (h, w) of the largest cell in pixels.
         titles: Of the columns.
         captions: Under each row.
         legend: (name, colour) of the classes on the sheet, put at the bottom.
@@ -78,9 +77,10 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], size: tuple[int, int], titles: S
     width = gap + max(map(len, rows)) * (size[1] + gap)
     legend_rows = _wrap(legend, width - 2 * gap, letters)
     heading_height = round(1.5 * line) if heading else 0
-    step = size[0] + gap + (line if captions else 0)
     top = gap + heading_height + (line if titles else 0)
-    foot = top + step * len(rows)
+    heights = [max(cell.shape[0] for cell in cells) for cells in rows]
+    floors = [top + sum(heights[:row + 1]) + row * (gap + (line if captions else 0)) for row in range(len(rows))]
+    foot = floors[-1] + gap + (line if captions else 0)
     picture, pen = canvas(foot + line * len(legend_rows) + (gap if legend else 0), width)
     if heading:
         pen.text((gap, gap + line // 2), _shorten(heading, width - 2 * gap, letters + 3), fill=(20, 20, 20),
@@ -89,7 +89,7 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], size: tuple[int, int], titles: S
         pen.text((gap + column * (size[1] + gap) + size[1] // 2, gap + heading_height + line // 2 - 2),
                  _shorten(title, size[1], letters), fill=(20, 20, 20), font=font(letters), anchor='mm')
     for row, caption in enumerate(captions):
-        pen.text((gap, top + row * step + size[0] + line // 2 + 1), _shorten(caption, width - 2 * gap, letters),
+        pen.text((gap, floors[row] + line // 2 + 1), _shorten(caption, width - 2 * gap, letters),
                  fill=(70, 70, 70), font=font(letters), anchor='lm')
     for row, entries in enumerate(legend_rows):
         for left, name, colour in entries:
@@ -101,7 +101,7 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], size: tuple[int, int], titles: S
     out = np.array(picture)
     for row, cells in enumerate(rows):
         for column, cell in enumerate(cells):
-            y = top + row * step + size[0] - cell.shape[0]
+            y = floors[row] - heights[row] + (heights[row] - cell.shape[0]) // 2
             x = gap + column * (size[1] + gap) + (size[1] - cell.shape[1]) // 2
             out[y:y + cell.shape[0], x:x + cell.shape[1]] = cell
     return out

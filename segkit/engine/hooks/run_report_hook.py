@@ -97,7 +97,7 @@ class RunReportHook(Hook):
         window = (runner.iter + 1) % runner.log_interval or runner.log_interval
         values = {}
         for key, history in runner.message_hub.log_scalars.items():
-            if key.startswith('train/'):
+            if key.startswith('train/') and key != 'train/base_lr':  # lr again, as long as no scheduler changes one
                 name = key[len('train/'):]
                 averaged = 'loss' in name or name.endswith('time')
                 values[name] = history.mean(window) if averaged else history.current()

@@ -66,6 +66,7 @@ def train(hook: RunReportHook, runner: SimpleNamespace, until: int, loss=lambda 
                      labels=torch.from_numpy(rng.integers(0, 3, (4, 32, 32)).astype(np.uint8)))
         hook.before_train_iter(runner, runner.iter, batch)
         runner.message_hub.update_scalar('train/lr', 0.01)
+        runner.message_hub.update_scalar('train/base_lr', 0.01)
         runner.message_hub.update_scalar('train/loss', loss(runner.iter + 1))
         hook.after_train_iter(runner, runner.iter, batch, {})
         runner.iter += 1
@@ -106,6 +107,7 @@ def test_a_run_leaves_its_folder(tmp_path, hook):
             assert cv2.imread(str(Path(runner.work_dir, name))).std() > 5, name
     written = rows(runner)
     assert [row['iter'] for row in written] == ['10', '20', '30', '40', '45']
+    assert list(written[0])[:3] == ['iter', 'lr', 'loss'] and written[0]['lr'] == '0.01'
     assert float(written[0]['loss']) == pytest.approx(np.mean([100 / k for k in range(1, 11)]), rel=1e-5)
     assert float(written[-1]['loss']) == pytest.approx(np.mean([100 / k for k in range(41, 46)]), rel=1e-5)
     assert float(written[-1]['mIoU']) == pytest.approx(metrics['mIoU'], rel=1e-5) and written[0]['mIoU'] == ''
