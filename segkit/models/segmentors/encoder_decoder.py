@@ -105,8 +105,8 @@ class EncoderDecoder(BaseModel):
                                   + f'.\nSet model.{key} once and leave it out of the heads.')
         padding = getattr(self.data_preprocessor, 'seg_pad_val', self.decode_head.ignore_index)
         if padding != self.decode_head.ignore_index:
-            raise ConfigError(f'data_preprocessor.seg_pad_val={padding} fills the padded labels; model.decode_head would '
-                              f'take it for a class, since its ignore_index is {self.decode_head.ignore_index}.\n'
+            raise ConfigError(f'data_preprocessor.seg_pad_val={padding} fills the padded labels; model.decode_head '
+                              f'would take it for a class, as its ignore_index is {self.decode_head.ignore_index}.\n'
                               'Give both the same value.')
 
     def _heads(self) -> Iterator[tuple[str, str, nn.Module]]:
