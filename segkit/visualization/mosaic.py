@@ -51,7 +51,7 @@ def error_picture(image: np.ndarray, label: np.ndarray, prediction: np.ndarray, 
     """
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     out = cv2.addWeighted(grey, 0.35, np.full_like(grey, 255), 0.65, 0)
-    wrong = (label != prediction) & (label != void)
+    wrong = label != prediction
     out[wrong] = (0.2 * out[wrong] + 0.8 * np.array(WRONG)).astype(np.uint8)
     out[label == void] = VOID_GREY
     return out

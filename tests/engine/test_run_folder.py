@@ -28,6 +28,7 @@ def test_a_resumed_run_has_no_gap_and_no_double_line(tmp_path):
         whole.add(iteration, dict(loss=1 / iteration))
     for iteration in range(10, 50, 10):  # killed after 40; the last checkpoint is of 25
         first.add(iteration, dict(loss=1 / iteration if iteration <= 25 else 99))
+    first.add(45, dict(mIoU=99))  # an iteration that the second start does not log
     second = MetricsTable(path, resumed_at=25)
     for iteration in range(30, 60, 10):
         second.add(iteration, dict(loss=1 / iteration))

@@ -29,6 +29,8 @@ def test_confusion_matrix_is_dark_where_the_counts_are():
         dark = np.argwhere((plot[..., 2] > 80) & (plot[..., 0] < 40))
         y, x = dark.mean(axis=0) / plot.shape[:2]
         assert y > 0.55 and x < 0.5
+        top, left, bottom, right = *dark.min(axis=0), *dark.max(axis=0)
+        assert (plot[top:bottom, left:right].min(axis=-1) > 200).any(), 'the number stands in its cell'
 
 
 def test_absent_rows_are_not_zero():
