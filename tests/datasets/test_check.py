@@ -1,0 +1,154 @@
+import time
+
+import numpy as np
+import pytest
+from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.registry import FUNCTIONS
+from PIL import Image
+
+from segkit.datasets import SeededDataset, check_dataset
+from segkit.errors import DataError
+from segkit.registry import DATASETS
+
+LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+
+
+@pytest.fixture
+def check(voc_config):
+    def check(max_pairs=None, **kwargs):
+        return check_dataset(DATASETS.build({**voc_config, 'pipeline': LOAD, **kwargs}), max_pairs)
+    return check
+
+
+@pytest.fixture
+def message(check):
+    def message(**kwargs) -> str:
+        with pytest.raises(DataError) as caught:
+            check(**kwargs)
+        assert len(str(caught.value).splitlines()) <= 4
+        return str(caught.value)
+    return message
+
+
+def test_good_data_give_one_line(check):
+    line = check()
+    assert line.startswith('3 pairs checked in 0.') and line.endswith(' s, 21 classes')
+    assert FUNCTIONS.get('check_dataset') is check_dataset
+
+
+def test_nothing_is_written(check, voc_tree):
+    before = {path: path.stat().st_mtime_ns for path in voc_tree.rglob('*')}
+    check()
+    assert {path: path.stat().st_mtime_ns for path in voc_tree.rglob('*')} == before
+
+
+def test_image_cut_short(message, voc_tree):
+    path = voc_tree / 'JPEGImages/b.jpg'
+    path.write_bytes(path.read_bytes()[:-40])
+    assert str(path) in message() and 'cut short' in message()
+
+
+def test_mask_cut_short_or_empty_or_no_image(message, voc_tree):
+    path = voc_tree / 'SegmentationClass/b.png'
+    data = path.read_bytes()
+    path.write_bytes(data[:-5])
+    assert str(path) in message() and 'cut short' in message()
+    for content in (b'', b'<html>not found</html>', data[:20]):
+        path.write_bytes(content)
+        assert str(path) in message() and 'not an image' in message()
+
+
+def test_mask_of_another_size(message, voc_tree):
+    Image.new('L', (12, 16)).save(voc_tree / 'SegmentationClass/b.png')
+    text = message()
+    assert 'b.png has 12x16' in text and 'b.jpg 16x12' in text
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'RGBA'])
+def test_colored_mask(message, check, voc_tree, mode):
+    Image.new(mode, (16, 12)).save(voc_tree / 'SegmentationClass/b.png')
+    assert 'b.png' in message() and mode in message() and 'color_map' in message()
+    colors = {(0, 0, 0): 0, (1, 1, 1): 1, (2, 2, 2): 2, (3, 3, 3): 3}
+    assert check(pipeline=[LOAD[0], dict(type='LoadAnnotations', color_map=colors)])
+
+
+def test_photo_given_as_mask(message, voc_tree):
+    text = message(data_prefix=dict(img_path='JPEGImages', seg_map_path='JPEGImages'), seg_map_suffix='.jpg')
+    assert 'JPEG' in text and 'a.jpg' in text and 'seg_map' in text
+    assert '2 x JPEG as mask' in text and 'b.jpg' in text
+
+
+def test_further_findings_are_counted(message, voc_tree):
+    Image.new('RGB', (16, 12)).save(voc_tree / 'SegmentationClass/b.png')
+    path = voc_tree / 'JPEGImages/c.jpg'
+    path.write_bytes(path.read_bytes()[:-40])
+    text = message()
+    assert 'b.png' in text.splitlines()[0] and '1 x cut short' in text and '3 samples' in text and 'c.jpg' in text
+
+
+def test_label_out_of_range(message, voc_tree):
+    mask = np.zeros((12, 16), np.uint8)
+    mask[2:4, 5:8] = 37
+    Image.fromarray(mask).save(voc_tree / 'SegmentationClass/b.png')
+    text = message()
+    assert 'b.png' in text and '37' in text and '6 pixels' in text
+
+
+def test_masks_of_0_and_255(message, check, voc_tree):
+    mask = np.zeros((12, 16), np.uint8)
+    mask[3:] = 255
+    for name in 'abc':
+        Image.fromarray(mask).save(voc_tree / f'SegmentationClass/{name}.png')
+    assert 'label_map={255: 1}' in message()
+    assert check(label_map={255: 1}) and check(label_map={255: 255})
+
+
+def test_turned_photo(message, check, voc_tree):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new('RGB', (16, 12)).save(voc_tree / 'JPEGImages/b.jpg', exif=exif)
+    assert 'EXIF' in message() and '12x16' in message()
+    kept = [dict(type='LoadImageFromFile', color_type='color_ignore_orientation'), LOAD[1]]
+    assert check(pipeline=kept)
+    Image.new('L', (12, 16)).save(voc_tree / 'SegmentationClass/b.png')
+    assert check()
+
+
+def test_wrappers(voc_config):
+    dataset = DATASETS.build(dict(voc_config, pipeline=LOAD))
+    assert check_dataset(SeededDataset(ConcatDataset([dataset, dataset]))).startswith('6 pairs')
+    assert check_dataset(RepeatDataset(dataset, times=3)).startswith('3 pairs')
+    assert check_dataset(range(4)).startswith('0 images')
+
+
+def test_images_without_masks(check, voc_tree):
+    (voc_tree / 'SegmentationClass/a.png').write_bytes(b'')
+    assert check(pipeline=LOAD[:1]).startswith('3 images')
+    assert check(data_prefix=dict(img_path='JPEGImages')).startswith('3 images')
+
+
+def test_a_part_of_the_pairs(check, voc_tree):
+    (voc_tree / 'JPEGImages/b.jpg').write_bytes(b'')
+    assert check(max_pairs=2).startswith('2 pairs')  # the first and the last
+    with pytest.raises(DataError):
+        check(max_pairs=3)
+
+
+def test_masks_inside_test_time_augmentation_are_found(message, voc_tree):
+    Image.fromarray(np.full((12, 16), 99, np.uint8)).save(voc_tree / 'SegmentationClass/a.png')
+    assert '99' in message(pipeline=[LOAD[0], [LOAD[1]][0]])
+
+
+def test_real_pairs_at_a_thousand_per_second(data_pack):
+    dataset = DATASETS.build(dict(
+        type='PascalVOCDataset', data_root=str(data_pack / 'VOC2012'), pipeline=LOAD,
+        ann_file='ImageSets/Segmentation/trainval.txt',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass')))
+    best = min(_timed(dataset) for _ in range(5))
+    assert 832 / best > 1000, f'{832 / best:.0f} pairs per second'
+
+
+def _timed(dataset) -> float:
+    start = time.perf_counter()
+    assert check_dataset(dataset).startswith('832 pairs')
+    return time.perf_counter() - start
