@@ -19,8 +19,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Optional
 
 from segkit.apis.cli import run
 from segkit.errors import ConfigError, DataError
@@ -115,12 +116,12 @@ def report(own: Side, peer: Optional[Side], samples: int) -> str:
     row('images/s, CPU time', [f'{samples / side.median("cpu"):.1f}' for side in sides])
     for stage in own.about['stages']:
         times = [statistics.median(block['stages'][stage] for block in side.blocks) for side in sides]
-        row(f'{stage}, ms/image', [f'{time / samples * 1e3:.3f}' for time in times])
+        row(f'{stage}, CPU ms/image', [f'{time / samples * 1e3:.3f}' for time in times])
     if peer:
         for key, title in (('wall', 'wall clock'), ('cpu', 'CPU time')):
             ratios = sorted(b[key] / a[key] for a, b in zip(own.blocks, peer.blocks))
-            lines.append(f'ratio by {title}: x{statistics.median(ratios):.2f} (median of {len(ratios)} pairs of blocks, '
-                         f'x{ratios[0]:.2f} to x{ratios[-1]:.2f})')
+            lines.append(f'ratio by {title}: x{statistics.median(ratios):.2f} (median of {len(ratios)} pairs of '
+                         f'blocks, x{ratios[0]:.2f} to x{ratios[-1]:.2f})')
         equal = sum(a == b for a, b in zip(own.digests, peer.digests))
         lines.append(f'identical samples: {equal} of {samples}')
     return '\n'.join(lines)

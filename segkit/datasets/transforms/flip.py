@@ -1,6 +1,7 @@
 """Mirroring a photo and its label maps."""
 from bisect import bisect_right
-from typing import Optional, Sequence, Union
+from collections.abc import Sequence
+from typing import Optional, Union
 
 import cv2
 import numpy as np

@@ -5,7 +5,8 @@ for its end marker first, which costs a comparison of a few bytes.
 """
 import io
 import zlib
-from typing import Iterator, Optional
+from collections.abc import Iterator
+from typing import Optional
 
 import cv2
 import mmcv

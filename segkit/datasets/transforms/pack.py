@@ -1,5 +1,6 @@
 """Packing what a pipeline made into the network's input and a data sample."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np

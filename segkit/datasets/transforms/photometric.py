@@ -1,10 +1,12 @@
 """Changing the colours of a photo."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from segkit.errors import ConfigError
 from segkit.registry import TRANSFORMS
 
 LEVELS = np.arange(256, dtype=np.float32)
@@ -30,6 +32,9 @@ class PhotoMetricDistortion(BaseTransform):
 
     Shape:
         img: (H, W, 3) uint8 BGR, unchanged.
+
+    Raises:
+        ConfigError: If the image is not uint8.
     """
 
     def __init__(self,
@@ -46,6 +51,9 @@ class PhotoMetricDistortion(BaseTransform):
         """Change the colours of ``img`` (H, W, 3)."""
         random = np.random
         img = results['img']
+        if img.dtype != np.uint8:
+            raise ConfigError(f'PhotoMetricDistortion works on uint8 images and got {img.dtype}: leave out to_float32 in '
+                              'LoadImageFromFile.')
         if random.randint(2):
             img = shifted(img, random.uniform(-self.brightness_delta, self.brightness_delta))
         contrast_first = random.randint(2)

@@ -1,5 +1,6 @@
 """Resizing a photo and its label maps."""
-from typing import Optional, Sequence, Union
+from collections.abc import Sequence
+from typing import Optional, Union
 
 import numpy as np
 from mmcv.image import imresize

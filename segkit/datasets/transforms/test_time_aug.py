@@ -1,7 +1,8 @@
 """Several versions of one photo for test-time augmentation."""
 import copy
+from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Callable, Sequence, Union
+from typing import Union
 
 from mmcv.transforms import BaseTransform
 
