@@ -108,7 +108,8 @@ def test_samples_mosaic(visualizer):
 
 
 def test_predictions_mosaic(visualizer):
-    image, label, prediction = np.zeros((60, 80, 3), np.uint8), np.zeros((30, 40), np.uint8), np.ones((30, 40), np.uint8)
+    image, label = np.zeros((60, 80, 3), np.uint8), np.zeros((30, 40), np.uint8)
+    prediction = np.ones((30, 40), np.uint8)
     few = visualizer.draw_predictions_mosaic([(image, label, prediction, 'a.jpg')] * 3, 'Validation')
     many = visualizer.draw_predictions_mosaic([(image, label, prediction, 'a.jpg')] * 12)
     assert many.shape[1] == 2 * few.shape[1]
