@@ -25,11 +25,11 @@ def plank(u: ndarray, v: ndarray, r: float) -> ndarray:
 
 
 def triangle(u: ndarray, v: ndarray, r: float) -> ndarray:
-    return np.maximum(0.87 * abs(u) - 0.5 * v, v) - 0.55 * r
+    return np.maximum(0.87 * abs(u) - 0.5 * v, v) - 0.65 * r
 
 
 def flower(u: ndarray, v: ndarray, r: float) -> ndarray:
-    return 0.7 * (np.hypot(u, v) - r * (0.78 + 0.27 * np.cos(5 * np.arctan2(v, u))))
+    return 0.8 * (np.hypot(u, v) - r * (0.88 + 0.2 * np.cos(5 * np.arctan2(v, u))))
 
 
 def ring(u: ndarray, v: ndarray, r: float) -> ndarray:

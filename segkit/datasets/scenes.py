@@ -21,7 +21,7 @@ KINDS = (('target', t.disc, t.circles), ('zebra', t.ellipse, t.stripes), ('chess
 CLASSES = ('background', *(name for name, _, _ in KINDS))
 VOID = 255
 RECORD = 'scenes.json'  # written into the folder; two runs with an equal record make equal files
-_VERSION = 1
+_VERSION = 2
 _CONTENT = {'JPEGImages', 'SegmentationClass', 'ImageSets', RECORD}
 
 
@@ -54,7 +54,7 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int] = (120, 200)) -> 
     return _expose(rng, img), labels
 
 
-def generate(out_dir: str, num_train: int = 200, num_val: int = 60, size: tuple[int, int] = (120, 200), seed: int = 0,
+def generate(out_dir: str, num_train: int = 400, num_val: int = 60, size: tuple[int, int] = (120, 200), seed: int = 0,
              progress: Optional[Callable[[range], Iterable[int]]] = None) -> bool:
     """Write a data set of scenes: JPEGImages, SegmentationClass, ImageSets/Segmentation/{train,val}.txt.
 

@@ -6,7 +6,7 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog='example: python tools/dataset_converters/generate_scenes.py data/scenes')
     parser.add_argument('out_dir', help='folder to make; one that holds the same scenes already is left as it is')
-    parser.add_argument('--train', type=int, default=200, help='scenes in train.txt (default: %(default)s)')
+    parser.add_argument('--train', type=int, default=400, help='scenes in train.txt (default: %(default)s)')
     parser.add_argument('--val', type=int, default=60, help='scenes in val.txt (default: %(default)s)')
     parser.add_argument('--size', type=int, nargs=2, default=(120, 200), metavar=('MIN', 'MAX'),
                         help='smallest and largest side in pixels (default: 120 200)')
