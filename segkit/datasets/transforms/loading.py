@@ -113,7 +113,7 @@ class LoadAnnotations(BaseTransform):
         gt_seg_map: (H, W), uint8, or int32 if the labels do not fit; size of the unscaled photo.
 
     Raises:
-        ConfigError: If ``reduce_zero_label`` contradicts the dataset.
+        ConfigError: If ``reduce_zero_label`` contradicts the dataset, or the dataset has no masks.
         DataError: If the file cannot be read, is an RGB image without a colour map, has another size than the
             photo, or holds a label outside 0..num_classes-1 and the ignore index.
     """
@@ -130,6 +130,9 @@ class LoadAnnotations(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add ``gt_seg_map`` (H, W) to ``results``."""
+        if 'seg_map_path' not in results:
+            raise ConfigError(f"LoadAnnotations has no mask to read for '{results.get('img_path')}'.\n"
+                              'Give the dataset data_prefix.seg_map_path, or leave LoadAnnotations out.')
         path = results['seg_map_path']
         data = read_bytes(path, self.backend_args)
         mask = decode_mask(data, path, self.imdecode_backend)

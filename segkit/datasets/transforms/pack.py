@@ -1,5 +1,4 @@
 """Packing what a pipeline made into the network's input and a data sample."""
-
 from collections.abc import Sequence
 
 import cv2

@@ -1,5 +1,4 @@
 """Changing the colours of a photo."""
-
 from collections.abc import Sequence
 
 import cv2
@@ -52,8 +51,8 @@ class PhotoMetricDistortion(BaseTransform):
         random = np.random
         img = results['img']
         if img.dtype != np.uint8:
-            raise ConfigError(f'PhotoMetricDistortion works on uint8 images and got {img.dtype}: leave out to_float32 in '
-                              'LoadImageFromFile.')
+            raise ConfigError(f'PhotoMetricDistortion works on uint8 images and got {img.dtype}.\n'
+                              'Leave out to_float32 in LoadImageFromFile.')
         if random.randint(2):
             img = shifted(img, random.uniform(-self.brightness_delta, self.brightness_delta))
         contrast_first = random.randint(2)

@@ -71,6 +71,11 @@ def test_two_answers_about_the_zero_label_are_refused(pair):
         LoadAnnotations(reduce_zero_label=True)(pair[2])
 
 
+def test_a_dataset_without_masks_is_explained():
+    with pytest.raises(ConfigError, match='no mask to read for .a.jpg'):
+        LoadAnnotations()(dict(img_path='a.jpg', seg_fields=[]))
+
+
 def test_rgb_masks_go_through_the_colour_map(pair, tmp_path):
     _, _, results = pair
     rgb = np.zeros((30, 40, 3), np.uint8)
