@@ -39,8 +39,9 @@ install: $(VENV)/.segkit-installed
 demo: install
 	$(PY) tools/dataset_converters/generate_scenes.py $(DATA)
 	$(PY) tools/train.py $(DEMO) --work-dir $(WORK) --cfg-options data_root=$(DATA)
-	$(PY) tools/test.py $(DEMO) $(WORK)/best_mIoU.pth --work-dir $(WORK)/test --cfg-options data_root=$(DATA)
-	$(PY) tools/predict.py $(DATA)/JPEGImages $(DEMO) $(WORK)/best_mIoU.pth --out-dir $(WORK)/predictions --limit 12
+	$(PY) tools/test.py $(DEMO) $(WORK)/best_mIoU.pth --work-dir $(WORK) --cfg-options data_root=$(DATA)
+	$(PY) tools/predict.py $(DATA)/JPEGImages/$$(head -n 1 $(DATA)/ImageSets/Segmentation/val.txt).jpg \
+	  $(DEMO) $(WORK)/best_mIoU.pth --out-dir $(WORK)/predictions
 	@echo 'Pictures: $(WORK)/val_predictions.jpg, $(WORK)/curves.png, $(WORK)/predictions/'
 
 test: install
