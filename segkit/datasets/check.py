@@ -83,7 +83,7 @@ def _check_headers(dataset: BaseSegDataset, pairs: list[dict]) -> None:
         return _check_pair(pair['img_path'], pair['seg_map_path'] if with_labels else None, turned, colors)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        findings = [finding for found in pool.map(look, pairs, chunksize=64) for finding in found]
+        findings = [finding for found in pool.map(look, pairs) for finding in found]
     if findings:
         first = findings[0]
         others = Counter(finding.kind for finding in findings[1:])
@@ -171,5 +171,5 @@ def _find(transform: Any, name: str) -> Any:
     if isinstance(transform, (list, tuple)):
         inside = transform
     else:
-        inside = [getattr(transform, key, None) for key in ('transforms', 'subroutines')]
+        inside = [getattr(transform, key, None) for key in ('transforms', 'versions')]
     return next((found for one in inside if one is not None for found in [_find(one, name)] if found is not None), None)

@@ -135,8 +135,13 @@ def test_a_part_of_the_pairs(check, voc_tree):
 
 
 def test_masks_inside_test_time_augmentation_are_found(message, voc_tree):
-    Image.fromarray(np.full((12, 16), 99, np.uint8)).save(voc_tree / 'SegmentationClass/a.png')
-    assert '99' in message(pipeline=[LOAD[0], [LOAD[1]][0]])
+    Image.new('RGB', (16, 12)).save(voc_tree / 'SegmentationClass/a.png')
+    versions = [[dict(type='LoadAnnotations', color_map={(0, 0, 0): 0})], [dict(type='PackSegInputs')]]
+    pipeline = [LOAD[0], dict(type='TestTimeAug', transforms=versions)]
+    path = voc_tree / 'SegmentationClass/b.png'
+    path.write_bytes(path.read_bytes()[:-5])
+    text = message(pipeline=pipeline)
+    assert 'b.png' in text and 'RGB' not in text  # the mask is looked at, and its colour map was found
 
 
 def test_real_pairs_at_a_thousand_per_second(data_pack):

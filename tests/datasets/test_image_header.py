@@ -55,7 +55,8 @@ def test_a_file_that_is_cut_short_is_not_whole(tmp_path, name, size):
     assert not read_header(str(path)).whole
 
 
-@pytest.mark.parametrize('data', [b'', b'hello', b'\xff\xd8', b'\xff\xd8 and no segment', b'\x89PNG\r\n\x1a\n', b'BM1234'])
+@pytest.mark.parametrize('data', [
+    b'', b'hello', b'\xff\xd8', b'\xff\xd8 and no segment', b'\x89PNG\r\n\x1a\n', b'BM1234'])
 def test_other_content(tmp_path, data):
     (tmp_path / 'x').write_bytes(data)
     assert read_header(str(tmp_path / 'x')) is None

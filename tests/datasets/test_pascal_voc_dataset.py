@@ -52,7 +52,8 @@ def test_real_pairs(data_pack):
                                       ann_file=f'{LISTS}{split}.txt'))
         assert len(dataset) == size
     name = dataset.metainfo['classes'].index
-    known = {'2007_000032': {'aeroplane', 'person'}, '2007_000129': {'bicycle', 'person'}, '2007_000063': {'dog', 'chair'}}
+    known = {'2007_000032': {'aeroplane', 'person'}, '2007_000129': {'bicycle', 'person'},
+             '2007_000063': {'dog', 'chair'}}
     for i in range(10):
         sample = dataset[i]
         assert sample['gt_seg_map'].shape == sample['img'].shape[:2]
