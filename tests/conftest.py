@@ -36,3 +36,76 @@ def pytest_terminal_summary(terminalreporter):
         seen[outcome] = sum(('real_data', True) in getattr(r, 'user_properties', ()) for r in reports)
     terminalreporter.write_line(
         f'real-data tests: {seen["passed"] + seen["failed"]} ran, {seen["skipped"]} skipped')
+
+
+TINY_CONFIG = """
+_meta = dict(classes=('ground', 'green', 'red'), palette=[[0, 0, 0], [0, 200, 0], [200, 0, 0]])
+_load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+_folders = dict(img_path='JPEGImages', seg_map_path='SegmentationClass')
+default_scope = 'segkit'
+model = dict(
+    type='EncoderDecoder', num_classes=3, norm_cfg=dict(type='SyncBN', requires_grad=True),
+    data_preprocessor=dict(type='SegDataPreProcessor', mean=[120.] * 3, std=[60.] * 3, bgr_to_rgb=True, size=(32, 32)),
+    backbone=dict(type='ResNetV1c', depth=18, base_channels=8, stem_channels=8, output_stride=16),
+    decode_head=dict(type='ASPPHead', in_index=3, channels=8, dropout_ratio=0.1),
+    test_cfg=dict(mode='whole'))
+train_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=True, sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='BaseSegDataset', data_root='DATA', metainfo=_meta, ann_file='ImageSets/Segmentation/train.txt',
+        data_prefix=_folders,
+        pipeline=[*_load, dict(type='RandomCrop', crop_size=(32, 32)), dict(type='RandomFlip', prob=0.5),
+                  dict(type='PackSegInputs')]))
+val_dataloader = dict(
+    batch_size=1, num_workers=0, persistent_workers=True, sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='BaseSegDataset', data_root='DATA', metainfo=_meta, ann_file='ImageSets/Segmentation/val.txt',
+        data_prefix=_folders, pipeline=[*_load, dict(type='PackSegInputs')]))
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9),
+                     paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10.))))
+param_scheduler = [dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, by_epoch=False)]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=6, val_interval=3)
+val_cfg = dict(type='ValLoop')
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'), logger=dict(type='ProgressHook', interval=2),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
+    visualization=dict(type='SegVisualizationHook'))
+visualizer = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
+log_processor = dict(by_epoch=False)
+env_cfg = dict(mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl'))
+tta_model = dict(type='SegTTAModel')
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='RandomFlip', prob=p, direction='horizontal') for p in (0.0, 1.0)],
+        [dict(type='LoadAnnotations')], [dict(type='PackSegInputs')]])]
+"""
+
+
+@pytest.fixture
+def tiny_config(tmp_path) -> Path:
+    """A config file that trains a network of 8 channels on twelve generated images in VOC layout, in seconds."""
+    import cv2
+    import numpy as np
+    rng = np.random.RandomState(0)
+    root = tmp_path / 'data'
+    for folder in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation'):
+        (root / folder).mkdir(parents=True)
+    colours = np.array([[40, 40, 40], [40, 200, 60], [220, 50, 70]] + [[0, 0, 0]] * 253, np.uint8)
+    for split, numbers in (('train', range(7)), ('val', range(7, 12))):
+        for i in numbers:
+            height, width = rng.randint(40, 70, 2)
+            mask = np.zeros((height, width), np.uint8)
+            for label, size in ((1, 20), (2, 12)):
+                y, x = rng.randint(5, 20, 2)
+                mask[y:y + size, x:x + size] = label
+            mask[:2] = 255
+            image = colours[mask] + rng.randint(0, 30, (height, width, 3)).astype(np.uint8)
+            cv2.imwrite(str(root / f'JPEGImages/im{i:02d}.jpg'), image)
+            cv2.imwrite(str(root / f'SegmentationClass/im{i:02d}.png'), mask)
+        (root / f'ImageSets/Segmentation/{split}.txt').write_text(''.join(f'im{i:02d}\n' for i in numbers))
+    path = tmp_path / 'tiny.py'
+    path.write_text(TINY_CONFIG.replace('DATA', str(root)))
+    return path

@@ -70,6 +70,8 @@ class IterBasedTrainLoop(BaseLoop):
             if self._is_validated():
                 self.runner.val_loop.run()
                 self.runner.model.train()
+        batches.close()
+        self.dataloader._iterator = None  # ends persistent loader processes, for which torch has no public way
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model

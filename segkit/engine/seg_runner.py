@@ -1,5 +1,6 @@
 """The runner: MMEngine's, with segkit's data loading, checkpoints and a quiet console."""
 import importlib.util
+import itertools
 import logging
 import os
 import warnings
@@ -26,6 +27,7 @@ from segkit.errors import CheckpointError, ConfigError
 from segkit.registry import RUNNERS
 
 DEFAULT_SEED = 0
+_RUNS = itertools.count()
 
 
 @RUNNERS.register_module()
@@ -55,7 +57,7 @@ class SegRunner(Runner):
         if cfg is not None:
             cfg = RunConfig.of(cfg if isinstance(cfg, Config) else Config(cfg))
         self.log_interval = 1  # iterations between logged ones; ProgressHook sets it
-        super().__init__(*args, cfg=cfg, randomness=randomness, **kwargs)
+        super().__init__(*args, cfg=cfg, randomness=randomness, **_complete(kwargs))
         if not isinstance(self.cfg, RunConfig):
             self.cfg = RunConfig.of(self.cfg)
 
@@ -66,6 +68,9 @@ class SegRunner(Runner):
         if self.distributed and not is_distributed() and not torch.cuda.is_available():
             environment.start_cpu_process_group(self.launcher, env_cfg.get('dist_cfg', {}))
         super().setup_env(env_cfg)
+        # Logger, message hub and visualizer are kept by the run's name, which has the time in seconds in it.
+        number = next(_RUNS)
+        self._timestamp += f'_{number}' if number else ''
 
     def build_logger(self, log_level: Union[int, str] = 'INFO', log_file: Optional[str] = None, **kwargs: Any) -> MMLogger:
         """A logger that writes plain lines to the console and everything to ``log_file`` (train.log or test.log)."""
@@ -89,6 +94,8 @@ class SegRunner(Runner):
         if wanted and not any(importlib.util.find_spec(name) for name in ('tensorboard', 'tensorboardX')):
             raise ConfigError('visualizer.vis_backends asks for TensorboardVisBackend, but TensorBoard is not '
                               'installed.\nInstall it (pip install tensorboard), or remove that backend.')
+        if isinstance(visualizer, dict):  # a config names it, and a second run in this process needs its own
+            visualizer = dict(visualizer, name=f'{visualizer.get("name", "visualizer")}_{self._experiment_name}')
         return super().build_visualizer(visualizer)
 
     def _log_env(self, env_cfg: dict) -> None:
@@ -287,3 +294,23 @@ class SegRunner(Runner):
         checkpoint = run_state.capture(self, {**here, **(meta or {})}, save_optimizer, save_param_scheduler)
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         files.write_atomic(checkpoint, os.path.join(out_dir, filename))
+
+
+def _complete(given: dict) -> dict:
+    """Runner's keyword arguments with the loop filled in where data and metric of a validation or test are given.
+
+    Raises:
+        ConfigError: If only some of the keys are given that belong together.
+    """
+    given = dict(given)
+    for name in ('val', 'test'):
+        if given.get(f'{name}_dataloader') is not None and given.get(f'{name}_cfg') is None:
+            given[f'{name}_cfg'] = dict(type=f'{name.capitalize()}Loop')
+    for keys in (('train_dataloader', 'train_cfg', 'optim_wrapper'), ('val_dataloader', 'val_cfg', 'val_evaluator'),
+                 ('test_dataloader', 'test_cfg', 'test_evaluator')):
+        missing = [key for key in keys if given.get(key) is None]
+        if 0 < len(missing) < len(keys):
+            there = [key for key in keys if key not in missing]
+            raise ConfigError(f'The config has {" and ".join(there)}, but no {" and no ".join(missing)}.\n'
+                              'Add what is missing, or set the others to None.')
+    return given

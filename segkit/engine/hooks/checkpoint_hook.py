@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from segkit.checkpoint import load_file
+from segkit.engine.hooks.runtime_info_hook import RuntimeInfoHook
 from segkit.errors import CheckpointError, ConfigError
 from segkit.registry import HOOKS
 
@@ -126,6 +127,9 @@ class CheckpointHook(Hook):
             runner.message_hub.update_info_dict(dict(best_name=name, best_score=score))
 
     def _save(self, runner: Any, number: int, meta: dict) -> None:
+        for hook in runner.hooks:
+            if isinstance(hook, RuntimeInfoHook):
+                hook.record(runner)
         self._kept = [n for n in self._kept if n != number] + [number]
         old = self._kept[:-self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
         self._kept = self._kept[len(old):]

@@ -40,7 +40,7 @@ class ProgressHook(Hook):
         self.log_metric_by_epoch = log_metric_by_epoch
         self._validation_seconds = 0.0
         self._seconds_per_iter: Optional[float] = None
-        self._scores = ''
+        self._learning = ''
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -68,36 +68,40 @@ class ProgressHook(Hook):
         """Log the iteration, if it is one to log."""
         self._mark = time.perf_counter()
         if not runner.is_logged_iter():
-            if self._mark - self._redrawn > REDRAW_SECONDS and self._seconds_per_iter and runner.console.terminal:
+            if self._mark - self._redrawn > REDRAW_SECONDS and runner.console.terminal:
                 self._redrawn = self._mark
-                runner.console.live(self._line(runner, self._seconds_per_iter, 'iter'))
+                runner.console.live(self._line(runner, self._seconds_per_iter or self._measured(runner)))
             return
-        done = runner.iter + 1 - self._start_iter
-        measured = (self._mark - self._start) / done
-        before = self._seconds_per_iter
+        before, measured = self._seconds_per_iter, self._measured(runner)
         self._seconds_per_iter = measured if before is None else 0.7 * before + 0.3 * measured
         tag, _ = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
         tag = {name: float(value) for name, value in tag.items()}
         share = self._waited / max(self._mark - self._start, 1e-9)
         rates = sorted({group['lr'] for group in runner.optim_wrapper.param_groups})
         accuracy = next((f'  acc {value:.1f}' for name, value in tag.items() if name.endswith('acc_seg')), '')
-        self._scores = (f'  data {share:.0%}  loss {tag.get("loss", float("nan")):.4f}{accuracy}'
-                        f'  lr {"/".join(f"{rate:.3g}" for rate in rates[:4])}')
+        best = runner.message_hub.runtime_info.get('best_score')
+        name = runner.message_hub.runtime_info.get('best_name', 'mIoU')
+        # What matters most comes first: a narrow terminal cuts the line off at the right.
+        self._learning = (f'  data {share:.0%}  loss {tag.get("loss", float("nan")):.4f}'
+                          f'  best {name} {"-" if best is None else f"{best:.2f}"}'
+                          f'  lr {"/".join(f"{rate:.3g}" for rate in rates[:4])}{accuracy}')
         last = runner.iter + 1 == runner.max_iters
-        runner.logger.info(self._line(runner, measured, 'iter'), extra=dict(live=not last))
+        runner.logger.info(self._line(runner, measured), extra=dict(live=not last))
         runner.visualizer.add_scalars({**tag, 'memory': memory(), 'data_share': share}, step=runner.iter + 1)
         self._restart(runner)
         self._start_iter += 1  # this iteration has been counted; the loop counts it after the hooks
 
-    def _line(self, runner: Any, seconds: float, unit: str) -> str:
-        best = runner.message_hub.runtime_info.get('best_score')
-        name = runner.message_hub.runtime_info.get('best_name', 'mIoU')
-        return (f'{unit} {runner.iter + 1}/{runner.max_iters}  left {duration(self._left(runner))}  {rate(seconds)} it/s'
-                f'{self._scores}  mem {memory():.0f} MB  best {name} {"-" if best is None else f"{best:.2f}"}')
+    def _measured(self, runner: Any) -> float:
+        """Seconds per iteration since the last logged one."""
+        return (self._mark - self._start) / (runner.iter + 1 - self._start_iter)
 
-    def _left(self, runner: Any) -> float:
-        """Seconds to the end of the run, validations included."""
-        left = (runner.max_iters - runner.iter - 1) * self._seconds_per_iter
+    def _line(self, runner: Any, seconds: float) -> str:
+        return (f'iter {runner.iter + 1}/{runner.max_iters}  left {duration(self._left(runner, seconds))}'
+                f'  {rate(seconds)} it/s{self._learning}  mem {memory():.0f} MB')
+
+    def _left(self, runner: Any, seconds: float) -> float:
+        """Seconds to the end of the run, validations included, at ``seconds`` per iteration."""
+        left = (runner.max_iters - runner.iter - 1) * (self._seconds_per_iter or seconds)
         if runner.val_loop is not None:
             done, total = ((runner.epoch, runner.max_epochs) if runner.max_epochs > 1 else
                            (runner.iter, runner.max_iters))

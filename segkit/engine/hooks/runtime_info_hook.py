@@ -3,6 +3,7 @@ import math
 from typing import Any, Optional
 
 import torch
+from mmengine.dist import all_reduce
 from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
 
 from segkit.errors import SegkitError
@@ -34,18 +35,20 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
             values = {k: v.detach() if isinstance(v, torch.Tensor) else torch.tensor(v) for k, v in outputs.items()}
             self._pending.append((runner.iter + 1, values))
         if runner.is_logged_iter():
-            self._record(runner)
+            self.record(runner)
 
-    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Record what is pending, so that a loss that is not finite is never saved over a good checkpoint."""
-        self._record(runner)
+    def record(self, runner: Any) -> None:
+        """Record what is pending; all processes have to call this at the same iteration.
 
-    def _record(self, runner: Any) -> None:
+        The checkpoint hook does so before it saves: the log in the file is then complete, and weights that a loss
+        which is not finite has spoilt never replace good ones.
+        """
         pending, self._pending = self._pending, []
         if not pending:
             return
-        flat = torch.stack([value.float().reshape(()) for _, values in pending for value in values.values()]).tolist()
-        numbers = iter(flat)
+        flat = torch.stack([value.float().reshape(()) for _, values in pending for value in values.values()])
+        all_reduce(flat, op='mean')  # over the processes
+        numbers = iter(flat.tolist())
         for iteration, values in pending:
             for name in values:
                 number = next(numbers)
