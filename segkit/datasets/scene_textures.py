@@ -20,7 +20,7 @@ def square(u: ndarray, v: ndarray, r: float) -> ndarray:
     return np.maximum(abs(u), abs(v)) - 0.85 * r
 
 
-def plank(u: ndarray, v: ndarray, r: float) -> ndarray:
+def oblong(u: ndarray, v: ndarray, r: float) -> ndarray:
     return np.maximum(abs(u) - 1.25 * r, abs(v) - 0.65 * r)
 
 
@@ -63,7 +63,7 @@ def dots(u: ndarray, v: ndarray, p: float) -> ndarray:
     row = np.floor(v / p)
     du = (u / p + row / 2) % 1 - 0.5
     dv = v / p - row - 0.5
-    return np.clip(0.5 + p * (0.3 - np.hypot(du, dv)), 0, 1)
+    return np.clip(0.5 + p * (0.33 - np.hypot(du, dv)), 0, 1)
 
 
 def chevrons(u: ndarray, v: ndarray, p: float) -> ndarray:
@@ -74,8 +74,8 @@ def spokes(u: ndarray, v: ndarray, p: float) -> ndarray:
     return np.clip(0.5 + np.hypot(u, v) / 8 * np.sin(9 * np.arctan2(v, u)), 0, 1)
 
 
-def lattice(u: ndarray, v: ndarray, p: float) -> ndarray:
-    return np.maximum(_wave(u + v, 1.4 * p), _wave(u - v, 1.4 * p))
+def planks(u: ndarray, v: ndarray, p: float) -> ndarray:
+    return _wave(v, 1.3 * p)
 
 
 def _wave(x: ndarray, p: float) -> ndarray:

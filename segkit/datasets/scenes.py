@@ -16,12 +16,12 @@ from segkit.errors import ConfigError, DataError
 
 # What makes a class is its outline and its pattern. One of an object's two colours tends to its class's hue.
 KINDS = (('target', t.disc, t.circles), ('zebra', t.ellipse, t.stripes), ('chessboard', t.square, t.checks),
-         ('wall', t.plank, t.bricks), ('tent', t.triangle, t.chevrons), ('flower', t.flower, t.dots),
-         ('wheel', t.ring, t.spokes), ('basket', t.half_disc, t.lattice))
+         ('wall', t.oblong, t.bricks), ('tent', t.triangle, t.chevrons), ('flower', t.flower, t.dots),
+         ('wheel', t.ring, t.spokes), ('boat', t.half_disc, t.planks))
 CLASSES = ('background', *(name for name, _, _ in KINDS))
 VOID = 255
 RECORD = 'scenes.json'  # written into the folder; two runs with an equal record make equal files
-_VERSION = 2
+_VERSION = 3
 _CONTENT = {'JPEGImages', 'SegmentationClass', 'ImageSets', RECORD}
 
 
@@ -39,9 +39,9 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int] = (120, 200)) -> 
     h, w = rng.integers(size[0], size[1] + 1, 2)
     img = _ground(rng, h, w)
     objects = np.zeros((h, w), np.uint8)  # which object is in front, counted from 1
-    kinds = rng.permutation(len(KINDS))[:rng.integers(3, 6)]
+    kinds = rng.permutation(len(KINDS))[:rng.integers(3, 5)]
     for number, kind in enumerate(kinds, start=1):
-        r = rng.uniform(0.18, 0.32) * min(h, w)
+        r = rng.uniform(0.19, 0.32) * min(h, w)
         u, v = _frame(rng, h, w)
         outline = KINDS[kind][1](u, v, r)
         pattern = KINDS[kind][2](u, v, rng.uniform(0.24, 0.36) * r)[..., None]
