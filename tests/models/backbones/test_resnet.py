@@ -9,7 +9,7 @@ from segkit.errors import ConfigError
 from segkit.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1d
 from segkit.registry import BACKBONES
 
-KEYMAP = Path(__file__).parents[2] / 'keymaps' / 'mmseg_deeplabv3_r50-d8_voc21.tsv'
+KEYMAP = Path(__file__).parents[2] / 'data' / 'mmseg_deeplabv3_r50-d8_voc21.tsv'
 VARIANTS = (ResNet, ResNetV1c, ResNetV1d)
 
 
