@@ -129,10 +129,10 @@ class BaseSegDataset(BaseDataset):
         """Return the samples' names, for each the index of its source (uint8), and the sources."""
         img_dirs, seg_dirs = _as_list(self.data_prefix.get('img_path')), _as_list(self.data_prefix.get('seg_map_path'))
         for folder in img_dirs:
-            require_folder(folder, 'data_prefix.img_path', self.backend_args)
+            require_folder(folder, 'data_prefix.img_path', self.backend_args, self.missing_hint(folder))
         if self.wants_labels:
             for folder in seg_dirs:
-                require_folder(folder, 'data_prefix.seg_map_path', self.backend_args)
+                require_folder(folder, 'data_prefix.seg_map_path', self.backend_args, self.missing_hint(folder))
         lists = _as_list(self.ann_file) if self.ann_file else []
         if len(lists) < 2:
             names = self._names_in(lists[0] if lists else '', img_dirs[0])
@@ -182,8 +182,8 @@ class BaseSegDataset(BaseDataset):
         subset._keep(indices)
         return subset
 
-    def missing_list_hint(self, path: str) -> str:
-        """What to add to the message about a split list that is not there."""
+    def missing_hint(self, path: str) -> str:
+        """What to add to the message about a split list or folder that is not there."""
         return ''
 
     def _name(self, idx: int) -> str:
@@ -200,7 +200,7 @@ class BaseSegDataset(BaseDataset):
     def _names_in(self, path: str, img_dir: str) -> list[str]:
         """The names in a split list, or those of all images in the folder."""
         if path:
-            names = read_split(path, self.missing_list_hint(path), self.backend_args)
+            names = read_split(path, self.missing_hint(path), self.backend_args)
         else:
             names = list_files(img_dir, [self.img_suffix], self.backend_args)
         return [name.removesuffix(self.img_suffix) for name in names]

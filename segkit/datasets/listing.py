@@ -27,13 +27,14 @@ def is_local(path: str, backend_args: Optional[dict]) -> bool:
     return '://' not in path and (backend_args or {}).get('backend', 'local') == 'local'
 
 
-def require_folder(folder: str, key: str, backend_args: Optional[dict] = None) -> None:
+def require_folder(folder: str, key: str, backend_args: Optional[dict] = None, hint: str = '') -> None:
     """Raise a DataError that says how far the path is right, unless ``folder`` exists.
 
     Args:
         folder: The folder.
         key: The config key it comes from.
         backend_args: The storage; one that is not local is not asked.
+        hint: How to get the folder, if that is known.
     """
     if not is_local(folder, backend_args) or osp.isdir(folder or '.'):
         return
@@ -42,7 +43,7 @@ def require_folder(folder: str, key: str, backend_args: Optional[dict] = None) -
         parent = osp.dirname(parent)
     raise DataError(f'The folder does not exist: {folder} (dataset key {key}).\n'
                     f'The path is right up to {parent}, which holds: {_shorten(sorted(os.listdir(parent)))}.\n'
-                    f'Correct data_root or {key}.')
+                    + (hint or f'Correct data_root or {key}.'))
 
 
 def read_split(path: str, hint: str = '', backend_args: Optional[dict] = None) -> list[str]:
@@ -59,7 +60,7 @@ def read_split(path: str, hint: str = '', backend_args: Optional[dict] = None) -
     if is_local(path, backend_args):
         if not osp.isfile(path):
             folder = osp.dirname(path) or '.'
-            require_folder(folder, 'ann_file')
+            require_folder(folder, 'ann_file', hint=hint)
             there = sorted(name for name in os.listdir(folder) if name.endswith('.txt'))
             raise DataError(f'The split list does not exist: {path} (dataset key ann_file).\n'
                             f'Lists in that folder: {_shorten(there) if there else "none"}.' + (hint and f'\n{hint}'))

@@ -36,7 +36,7 @@ class PascalVOCDataset(BaseSegDataset):
                  **kwargs) -> None:
         super().__init__(ann_file=ann_file, img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
 
-    def missing_list_hint(self, path: str) -> str:
+    def missing_hint(self, path: str) -> str:
         """Say where the list of SBD's additional images comes from, if it is the one that is missing."""
         folder, name = osp.split(path)
         if name != 'aug.txt':

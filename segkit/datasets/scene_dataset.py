@@ -17,6 +17,6 @@ class SceneDataset(PascalVOCDataset):
 
     METAINFO = dict(classes=CLASSES, palette=color_map(len(CLASSES)))
 
-    def missing_list_hint(self, path: str) -> str:
+    def missing_hint(self, path: str) -> str:
         """Name the command that makes the scenes."""
         return f'Make the scenes: python tools/dataset_converters/generate_scenes.py {self.data_root}'
