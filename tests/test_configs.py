@@ -72,9 +72,3 @@ def test_loads_and_builds(path: Path):
         logits = model.eval()(torch.empty(samples, 3, height, width), mode='tensor')
     stride = cfg.model.backbone.output_stride
     assert logits.shape == (samples, cfg.model.num_classes, height // stride, width // stride)
-
-
-def test_the_head_learns_ten_times_as_fast_where_the_config_says_so():
-    cfg = load_config(ROOT / 'demo' / 'deeplabv3_r18-d16_1xb8-600_scenes-128x128.py')
-    keys = cfg.optim_wrapper.paramwise_cfg.custom_keys
-    assert {k: v.lr_mult for k, v in keys.items()} == dict(decode_head=10., auxiliary_head=10.)

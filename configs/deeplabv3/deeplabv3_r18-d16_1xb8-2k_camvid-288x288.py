@@ -16,5 +16,7 @@ model = dict(
     auxiliary_head=dict(channels=64))
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10.), auxiliary_head=dict(lr_mult=10.))))
+# A floor would break the ratio of ten towards the end.
+param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, by_epoch=False)]
 train_cfg = dict(max_iters=2000, val_interval=200)
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=200))
