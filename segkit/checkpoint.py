@@ -62,7 +62,7 @@ def load_file(source: Union[str, Path], map_location: Any = 'cpu', unsafe: bool 
         raise CheckpointError(
             f"{path} asks for '{asked[1] or asked[2]}', which weights do not need; nothing of it was run.\n"
             'If you made this file yourself, read it with unsafe=True and save its weights alone.') from error
-    except (RuntimeError, EOFError, ValueError, OSError, AttributeError, ImportError) as error:
+    except Exception as error:  # damaged bytes make torch raise anything, a KeyError for one
         raise CheckpointError(_damaged(path, error)) from error
     if not isinstance(checkpoint, Mapping):
         raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}; a dict of weights was expected.\n'

@@ -1,14 +1,17 @@
 """From the dataloader part of a config to a DataLoader."""
 import copy
 import inspect
+import os
 import random
 import signal
+import warnings
 from functools import partial
 from typing import Any, Callable, Optional
 
 import cv2
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmengine.registry import FUNCTIONS
 from torch.utils.data import DataLoader
 
@@ -56,8 +59,13 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
     if unknown:
         raise ConfigError(f'A dataloader takes no {unknown[0]!r}; it takes dataset, sampler and what '
                           "torch's DataLoader takes.\nFor a part of the dataset use dataset.indices.")
+    # torch says this in four lines, here and again when the processes start; ours is below.
+    warnings.filterwarnings('ignore', message='This DataLoader will create', category=UserWarning)
     loader = DataLoader(dataset, sampler=sampler if batch_sampler is None else None, batch_sampler=batch_sampler,
                         collate_fn=collate, worker_init_fn=worker_init, **cfg)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    if workers > cores:
+        print_log(f'num_workers={workers} in a dataloader, and {cores} cores here: fewer may be faster.', 'current')
     if training and batch_sampler is None and len(loader) == 0 and not hasattr(sampler, 'start_at'):
         raise ConfigError(f'train_dataloader: a batch of {loader.batch_size} needs more than the {len(sampler)} samples '
                           'that a process has in an epoch.\nLower batch_size, or set drop_last=False.')

@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import get_dist_info, is_distributed, master_only
 from mmengine.logging import MMLogger
+from mmengine.registry import FUNCTIONS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.visualization import Visualizer
 from torch import nn
@@ -153,25 +154,35 @@ class SegRunner(Runner):
 
     def build_train_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
         """The training loop, its data seeded draw by draw."""
-        if isinstance(loop, dict):
-            loop = dict(loop)
-            if 'type' not in loop and not loop.get('by_epoch', True):
-                loop.pop('by_epoch')
-                loop['type'] = 'IterBasedTrainLoop'
-            self.param_schedulers = fill_ends(self.param_schedulers, loop)
-            different = self._randomness_cfg.get('diff_rank_seed', False)
-            self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, different, training=True)
-        return super().build_train_loop(loop)
+        if isinstance(loop, BaseLoop):
+            return loop
+        loop = dict(loop)
+        if 'type' not in loop and not loop.get('by_epoch', True):
+            loop.pop('by_epoch')
+            loop['type'] = 'IterBasedTrainLoop'
+        self.param_schedulers = fill_ends(self.param_schedulers, loop)
+        different = self._randomness_cfg.get('diff_rank_seed', False)
+        self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, different, training=True)
+        return self._checked(super().build_train_loop(loop), 'training')
 
     def build_val_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
         """The validation loop; its metrics are told how predictions are made."""
-        cfg = self._val_dataloader
-        return protocol.tell(super().build_val_loop(loop), cfg, self.model)
+        if isinstance(loop, BaseLoop):
+            return loop
+        return self._checked(protocol.tell(super().build_val_loop(loop), self._val_dataloader, self.model), 'validation')
 
     def build_test_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
         """The test loop; its metrics are told how predictions are made."""
-        cfg = self._test_dataloader
-        return protocol.tell(super().build_test_loop(loop), cfg, self.model)
+        if isinstance(loop, BaseLoop):
+            return loop
+        return self._checked(protocol.tell(super().build_test_loop(loop), self._test_dataloader, self.model), 'test')
+
+    def _checked(self, loop: BaseLoop, name: str) -> BaseLoop:
+        """Look at the files of a loop's data, before anything is computed from them."""
+        check = FUNCTIONS.get('check_dataset')
+        if check is not None and self.rank == 0 and not self._resume:  # a resumed run has looked at them already
+            self.logger.info(f'{name}: {check(loop.dataloader.dataset)}')
+        return loop
 
     def train(self) -> nn.Module:
         """Train; returns the model.

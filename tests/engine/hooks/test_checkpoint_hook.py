@@ -1,0 +1,118 @@
+"""CheckpointHook: what is kept, what is best."""
+import pytest
+
+from segkit.engine import CheckpointHook
+from segkit.errors import ConfigError
+
+
+def walk(hook, runner, scores=(), start=0):
+    """Iterate to the end; validate every fifth iteration."""
+    scores = iter(scores)
+    runner.iter = start
+    hook.before_train(runner)
+    for i in range(start, runner.max_iters):
+        runner.iter = i
+        hook.after_train_iter(runner, i)
+        runner.iter = i + 1
+        if (i + 1) % 5 == 0:
+            score = next(scores, None)
+            if score is not None:
+                hook.after_val_epoch(runner, dict(aAcc=50.0, mIoU=score))
+
+
+def files(tmp_path):
+    return {p.name for p in tmp_path.glob('*.pth')}
+
+
+def test_two_full_checkpoints_and_the_best(runner, tmp_path):
+    walk(CheckpointHook(interval=3, by_epoch=False), runner, [40.0, 30.0])
+    assert [name for name, _ in runner.saved] == ['iter_3.pth', 'best_mIoU.pth', 'iter_6.pth', 'iter_9.pth',
+                                                  'iter_10.pth']
+    assert files(tmp_path) == {'iter_9.pth', 'iter_10.pth', 'best_mIoU.pth'}
+    best = dict(runner.saved)['best_mIoU.pth']
+    assert best['save_optimizer'] is best['save_param_scheduler'] is False
+    assert best['meta']['best_score'] == 40.0 and best['meta']['iter'] == 5
+    assert runner.message_hub.get_info('best_score') == 40.0
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'iter_10.pth')
+
+
+def test_better_score_replaces_the_best(runner):
+    walk(CheckpointHook(by_epoch=False), runner, [40.0, 41.0])
+    assert [kw['meta']['best_score'] for name, kw in runner.saved if name.startswith('best')] == [40.0, 41.0]
+
+
+def test_less_is_better_where_it_is_said(runner):
+    walk(CheckpointHook(by_epoch=False, rule='less'), runner, [40.0, 41.0])
+    assert [kw['meta']['best_score'] for name, kw in runner.saved if name.startswith('best')] == [40.0]
+
+
+def test_undefined_score_is_never_the_best(runner):
+    walk(CheckpointHook(by_epoch=False), runner, [float('nan'), 1.0])
+    assert [kw['meta']['best_score'] for name, kw in runner.saved if name.startswith('best')] == [1.0]
+
+
+def test_several_scores_and_auto(runner, tmp_path):
+    walk(CheckpointHook(by_epoch=False, save_best=['mIoU', 'aAcc']), runner, [1.0])
+    assert {'best_mIoU.pth', 'best_aAcc.pth'} <= files(tmp_path)
+    assert runner.message_hub.get_info('best_name') == 'mIoU'
+
+
+def test_auto_takes_the_first_score(runner, tmp_path):
+    walk(CheckpointHook(by_epoch=False, save_best='auto'), runner, [1.0])
+    assert 'best_aAcc.pth' in files(tmp_path)
+
+
+@pytest.mark.parametrize('keep, left', [(-1, {2, 4, 6, 8, 10}), (1, {10}), (3, {6, 8, 10})])
+def test_how_many_are_kept(runner, tmp_path, keep, left):
+    walk(CheckpointHook(interval=2, by_epoch=False, max_keep_ckpts=keep), runner)
+    assert files(tmp_path) == {f'iter_{n}.pth' for n in left}
+
+
+def test_when_saving_begins_and_ends(runner, tmp_path):
+    walk(CheckpointHook(interval=2, by_epoch=False, save_begin=5, save_last=False, max_keep_ckpts=-1,
+                        filename_tmpl='w{}.pth'), runner)
+    assert files(tmp_path) == {'w5.pth', 'w7.pth', 'w9.pth'}  # MMEngine counts the interval from save_begin
+
+
+def test_resumed_run_knows_the_best_and_what_to_remove(runner, tmp_path):
+    walk(CheckpointHook(interval=2, by_epoch=False), runner, [40.0])
+    hub = runner.message_hub
+    assert files(tmp_path) == {'iter_8.pth', 'iter_10.pth', 'best_mIoU.pth'}
+    runner.saved.clear()
+    hub.update_info('keep_ckpt_ids', [8, 10])
+    runner.max_iters = 15
+    walk(CheckpointHook(interval=2, by_epoch=False), runner, [39.0], start=10)
+    assert files(tmp_path) == {'iter_14.pth', 'iter_15.pth', 'best_mIoU.pth'}
+    assert not any(name.startswith('best') for name, _ in runner.saved)
+
+
+def test_fresh_run_in_an_old_folder_has_no_best_yet(runner, tmp_path):
+    walk(CheckpointHook(by_epoch=False), runner, [90.0])
+    runner.message_hub.pop_info('best_score')
+    walk(CheckpointHook(by_epoch=False), runner, [10.0])
+    assert dict(runner.saved)['best_mIoU.pth']['meta']['best_score'] == 10.0
+
+
+def test_damaged_best_is_said_and_written_anew(runner, tmp_path):
+    (tmp_path / 'best_mIoU.pth').write_bytes(b'half')
+    walk(CheckpointHook(by_epoch=False), runner, [5.0], start=4)
+    assert 'The next validation writes it anew.' in runner.lines[0]
+    assert dict(runner.saved)['best_mIoU.pth']['meta']['best_score'] == 5.0
+
+
+def test_own_folder_elsewhere(runner, tmp_path):
+    (tmp_path / 'out' / tmp_path.name).mkdir(parents=True)
+    walk(CheckpointHook(by_epoch=False, out_dir=str(tmp_path / 'out')), runner)
+    assert (tmp_path / 'out' / tmp_path.name / 'iter_10.pth').exists()
+    assert (tmp_path / 'last_checkpoint').read_text().endswith(f'out/{tmp_path.name}/iter_10.pth')
+
+
+def test_score_that_is_not_there(runner):
+    with pytest.raises(ConfigError, match="save_best='mDice' is not a score.*\nIts scores: aAcc, mIoU"):
+        walk(CheckpointHook(by_epoch=False, save_best='mDice'), runner, [1.0])
+
+
+@pytest.mark.parametrize('kwargs', [dict(save_best='zeal'), dict(rule='bigger'), dict(rule=['less', 'less'])])
+def test_unclear_rules(kwargs):
+    with pytest.raises(ConfigError, match='default_hooks.checkpoint'):
+        CheckpointHook(**kwargs)

@@ -1,0 +1,24 @@
+"""Environment report and process group."""
+import sys
+
+import pytest
+
+from segkit.engine import environment
+from segkit.errors import ConfigError
+
+
+def test_report_imports_no_torchvision(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torchvision', None)
+    facts = environment.report()
+    assert facts['segkit'] and facts['python'] and facts['torch'] and facts['mmengine']
+
+
+def test_launcher_that_needs_cuda():
+    with pytest.raises(ConfigError, match='--launcher slurm needs CUDA'):
+        environment.start_cpu_process_group('slurm', {})
+
+
+def test_launcher_that_did_not_launch(monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    with pytest.raises(ConfigError, match='RANK.*not set.\nStart it with tools/dist_train.sh'):
+        environment.start_cpu_process_group('pytorch', {})

@@ -1,0 +1,97 @@
+"""What checkpoints hold, and how a run goes on from it (whole runs: test_seg_runner.py)."""
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.optim import PolyLR
+from torch import nn
+
+from segkit.engine import run_state
+from segkit.errors import CheckpointError, ConfigError
+
+
+def test_last_checkpoint_is_the_one_named(tmp_path):
+    for name in ('iter_9.pth', 'iter_20.pth', 'iter_100.pth', 'best_mIoU.pth'):
+        (tmp_path / name).touch()
+    assert run_state.find_last_checkpoint(tmp_path) == str(tmp_path / 'iter_100.pth')  # by number, not by name
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_20.pth'))
+    assert run_state.find_last_checkpoint(tmp_path) == str(tmp_path / 'iter_20.pth')
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/iter_9.pth')
+    assert run_state.find_last_checkpoint(tmp_path) == str(tmp_path / 'iter_9.pth')
+
+
+def test_best_weights_are_nothing_to_resume(tmp_path):
+    (tmp_path / 'best_mIoU.pth').touch()
+    with pytest.raises(ConfigError, match='--resume: no checkpoint in'):
+        run_state.find_last_checkpoint(tmp_path)
+
+
+def test_classes_of_both_ages():
+    assert run_state.classes_of(dict(meta=dict(dataset_meta=dict(classes=['a', 'b'])))) == ('a', 'b')
+    assert run_state.classes_of(dict(meta=dict(CLASSES=('a', 'b')))) == ('a', 'b')
+    assert run_state.classes_of(dict(state_dict={})) is None
+
+
+def test_differences_of_classes_in_words():
+    differ = run_state.other_classes
+    assert differ(('Dining Table', 'tv_monitor'), ('diningtable', 'tvmonitor'), 'x.pth') is None
+    assert differ(None, ('a', ), 'x.pth') is None
+    assert differ(('a', 'b'), ('a', ), 'x.pth') == 'x.pth was trained on 2 classes, the dataset has 1.'
+    assert differ(('a', 'b'), ('b', 'a'), 'x.pth') == "Class 0 is 'a' in x.pth and 'b' in the dataset."
+
+
+def test_bare_model_inside_wrappers():
+    model = nn.Linear(1, 1)
+    outer, inner = nn.Module(), nn.Module()
+    inner.module, outer.module = model, inner
+    assert run_state.bare(outer) is model
+    assert run_state.bare(model) is model
+
+
+def schedule(end):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    optimizer.step()
+    return PolyLR(optimizer, power=1.0, end=end, by_epoch=False)
+
+
+def test_schedule_goes_on_where_it_stopped():
+    first, second = schedule(11), schedule(11)
+    for _ in range(4):
+        first.step()
+    run_state.restore_schedulers([second], [first.state_dict()])
+    second.optimizer.param_groups[0]['lr'] = first.optimizer.param_groups[0]['lr']
+    first.step(), second.step()
+    assert second.optimizer.param_groups[0]['lr'] == first.optimizer.param_groups[0]['lr'] == pytest.approx(0.5)
+
+
+def test_longer_schedule_is_the_config_s(capsys):
+    first, second = schedule(11), schedule(21)
+    for _ in range(5):
+        first.step()
+    run_state.restore_schedulers([second], [first.state_dict()])
+    second.optimizer.param_groups[0]['lr'] = 0.5
+    for _ in range(15):
+        second.step()
+    # From 0.5 after 5 steps to 0 after 20, in a straight line.
+    assert second.end == 21
+    assert second.optimizer.param_groups[0]['lr'] == pytest.approx(0, abs=1e-12)
+
+
+def test_other_number_of_schedules():
+    with pytest.raises(CheckpointError, match='1 learning-rate schedules, param_scheduler of the config 2'):
+        run_state.restore_schedulers([schedule(3), schedule(3)], [schedule(3).state_dict()])
+
+
+def test_log_state_is_plain_and_comes_back():
+    hub = MessageHub('a-hub')
+    for i in range(150):
+        hub.update_scalar('train/loss', float(i))
+    hub.update_info('best_score', 5.0)
+    state = run_state._log_state(hub)
+    assert len(state['log_scalars']['train/loss']) == run_state.KEPT_SCALARS
+    fresh = MessageHub('b-hub')
+    fresh.update_info('best_score', 6.0)
+    run_state.restore_log(fresh, state)
+    assert fresh.get_scalar('train/loss').mean(10) == hub.get_scalar('train/loss').mean(10) == 144.5
+    assert fresh.get_info('best_score') == 6.0  # what this run has said already is newer
+    run_state.restore_log(fresh, dict(log_scalars={'train/lr': HistoryBuffer([3.0], [1])}))
+    assert fresh.get_scalar('train/lr').current() == 3.0
