@@ -199,8 +199,8 @@ def show_result_pyplot(model: nn.Module,
     if not isinstance(img, np.ndarray):
         loaded = TRANSFORMS.build(dict(type='LoadImageFromFile')).transform(dict(img_path=str(img)))
         img = loaded['img'][..., ::-1].copy()
-    visualizer = SegLocalVisualizer(vis_backends=[dict(type='LocalVisBackend')], save_dir=save_dir, alpha=opacity,
-                                    **model.dataset_meta)
+    backends = [dict(type='LocalVisBackend')] if save_dir is not None else None
+    visualizer = SegLocalVisualizer(vis_backends=backends, save_dir=save_dir, alpha=opacity, **model.dataset_meta)
     visualizer.add_datasample(title or 'result', img, result, draw_gt=draw_gt, draw_pred=draw_pred, show=show,
                               wait_time=wait_time, out_file=out_file, with_labels=with_labels)
     return visualizer.get_image()

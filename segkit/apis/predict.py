@@ -56,7 +56,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from segkit.config import load_config
     from segkit.engine.console import Console
 
-    MMLogger.get_instance('predict', logger_name='segkit').handlers = [Console()]
+    MMLogger.get_current_instance().handlers = [Console()]
     images = list_inputs(args.source)
     stems = [Path(path).stem for path in images]
     model = init_model(load_config(args.config, args.cfg_options), args.checkpoint, args.device)

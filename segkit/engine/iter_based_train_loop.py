@@ -71,7 +71,6 @@ class IterBasedTrainLoop(BaseLoop):
                 self.runner.val_loop.run()
                 self.runner.model.train()
         batches.close()
-        self.dataloader._iterator = None  # ends persistent loader processes, for which torch has no public way
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
@@ -108,16 +107,31 @@ def batches_from(loader: DataLoader, iteration: int, world_size: int) -> Iterato
     """
     if hasattr(loader.sampler, 'start_at'):
         loader.sampler.start_at(iteration * loader.batch_size * world_size)
-        yield from loader
+        yield from _until_closed(loader)
     epoch, skip = divmod(iteration, len(loader))
     if skip:
         print_log(f'{type(loader.sampler).__name__} cannot start in the middle: reading {skip} batches again.', 'current')
     while True:
         if hasattr(loader.sampler, 'set_epoch'):
             loader.sampler.set_epoch(epoch)
-        for batch in loader:
+        for batch in _until_closed(loader):
             if skip > 0:
                 skip -= 1
                 continue
             yield batch
         epoch += 1
+
+
+def _until_closed(loader: DataLoader) -> Iterator[dict]:
+    """One pass over a loader whose processes end with it where the pass is broken off, by an error for one.
+
+    Left to the garbage collector, each of them may hold the main process up for five seconds.
+    """
+    batches = iter(loader)
+    try:
+        yield from batches
+    except BaseException:
+        if hasattr(batches, '_shutdown_workers'):  # torch has no public way
+            batches._shutdown_workers()
+            loader._iterator = None
+        raise

@@ -176,6 +176,7 @@ class SegLocalVisualizer(Visualizer):
         height = max(part.shape[0] for part in drawn)
         drawn = np.concatenate([
             np.pad(part, ((0, height - part.shape[0]), (0, 0), (0, 0)), constant_values=255) for part in drawn], axis=1)
+        self.set_image(drawn)  # what get_image gives afterwards
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
         if out_file is None:

@@ -1,0 +1,62 @@
+"""How the tools end."""
+import pytest
+
+from segkit.apis.cli import message_of, run
+from segkit.errors import ConfigError, DataError
+
+
+def ended(main, argv, capsys):
+    with pytest.raises(SystemExit) as left:
+        run(main, argv)
+    return left.value.code, capsys.readouterr().err
+
+
+def fails(error):
+
+    def main(argv):
+        raise error
+
+    return main
+
+
+def test_user_s_error_is_its_message_and_status_2(capsys):
+    code, err = ended(fails(ConfigError('model.x: no.\nNearest: model.y')), [], capsys)
+    assert (code, err) == (2, 'error: model.x: no.\nNearest: model.y\n')
+
+
+def test_debug_shows_the_trace(capsys):
+    code, err = ended(fails(ConfigError('model.x: no.')), ['--debug'], capsys)
+    assert code == 2 and 'Traceback' in err and err.endswith('error: model.x: no.\n')
+
+
+def test_at_most_four_lines(capsys):
+    assert ended(fails(DataError('\n'.join('abcdefg'))), [], capsys)[1] == 'error: a\nb\nc\nd\n'
+
+
+def test_interrupt_has_no_trace(capsys):
+    assert ended(fails(KeyboardInterrupt()), [], capsys) == (130, 'stopped by Ctrl-C\n')
+
+
+def test_defect_keeps_its_trace():
+    with pytest.raises(ZeroDivisionError):
+        run(fails(ZeroDivisionError()), [])
+
+
+def test_error_of_a_loader_process_is_its_message():
+    import torch
+
+    class Broken(torch.utils.data.Dataset):
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, i):
+            try:
+                raise ValueError('inner')
+            except ValueError as error:
+                raise DataError('mask.png has label 37 on 5 pixels.\nCorrect the mask.') from error
+
+    with pytest.raises(DataError) as caught:
+        next(iter(torch.utils.data.DataLoader(Broken(), num_workers=1)))
+    assert 'Traceback' in str(caught.value)
+    assert message_of(caught.value) == 'mask.png has label 37 on 5 pixels.\nCorrect the mask.'

@@ -1,0 +1,62 @@
+"""MMSegInferencer."""
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from segkit.apis import MMSegInferencer, inference_model, init_model
+from segkit.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def inferencer(trained):
+    return MMSegInferencer(str(trained[0]), str(trained[1]), device='cpu')
+
+
+def test_one_image_and_several(inferencer, tmp_path):
+    photo = str(tmp_path / 'data/JPEGImages/im00.jpg')
+    one = inferencer(photo)['predictions']
+    assert one.shape == cv2.imread(photo).shape[:2]
+    several = inferencer([photo, cv2.imread(photo)], batch_size=2, return_vis=True)
+    assert all(np.array_equal(one, mask) for mask in several['predictions'])
+    assert several['visualization'][0].dtype == np.uint8
+    sample = inferencer(photo, return_datasamples=True)
+    assert np.array_equal(sample.pred_sem_seg.data[0].numpy(), one)
+
+
+def test_folder_is_written_under_the_images_names(inferencer, tmp_path):
+    result = inferencer(str(tmp_path / 'data/JPEGImages'), out_dir=str(tmp_path / 'out'))
+    names = [f'im{i:02d}.png' for i in range(12)]
+    assert sorted(p.name for p in (tmp_path / 'out/vis').iterdir()) == names
+    assert sorted(p.name for p in (tmp_path / 'out/pred').iterdir()) == names
+    mask = Image.open(tmp_path / 'out/pred/im03.png')
+    assert np.array_equal(np.array(mask), result['predictions'][3])
+    assert mask.getpalette()[3:6] == [0, 200, 0]
+
+
+def test_only_what_is_asked_for_is_written(inferencer, tmp_path):
+    inferencer(str(tmp_path / 'data/JPEGImages/im00.jpg'), out_dir=str(tmp_path / 'out'), img_out_dir='')
+    assert [p.name for p in (tmp_path / 'out').iterdir()] == ['pred']
+
+
+def test_classes_and_palette_of_one_s_own(trained):
+    model = init_model(*map(str, trained), device='cpu')
+    own = MMSegInferencer(model, classes=('x', 'y', 'z'), palette=[[9, 9, 9]] * 3)
+    assert own.visualizer.classes == ('x', 'y', 'z')
+    assert own.visualizer.colours[0].tolist() == [9, 9, 9]
+    assert isinstance(inference_model(model, np.zeros((8, 8, 3), np.uint8)).pred_sem_seg.data.sum().item(), int)
+    with pytest.raises(ConfigError, match='3 classes, got 21 classes'):
+        MMSegInferencer(model, dataset_name='PascalVOCDataset')
+
+
+def test_sources_that_are_not_there(inferencer, tmp_path):
+    with pytest.raises(DataError, match='No such image or folder: nothing.jpg'):
+        inferencer('nothing.jpg')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(DataError, match='empty holds no image'):
+        inferencer(str(tmp_path / 'empty'))
+
+
+def test_name_is_registered():
+    from segkit.registry import INFERENCERS
+    assert INFERENCERS.get('MMSegInferencer') is MMSegInferencer

@@ -1,0 +1,68 @@
+"""predict.py: overlay, index mask and shares of each photo."""
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segkit.apis import predict
+from segkit.errors import DataError
+
+
+def test_folder(trained, tmp_path, capsys):
+    config, checkpoint = trained
+    capsys.readouterr()
+    predict.main([str(tmp_path / 'data/JPEGImages'), str(config), str(checkpoint), '--out-dir', str(tmp_path / 'out')])
+    out = capsys.readouterr().out
+    assert '12/12 im11.jpg: ' in out and '12 of 12 images predicted' in out
+    assert len(list((tmp_path / 'out').iterdir())) == 36
+    facts = json.loads((tmp_path / 'out/im05.json').read_text())
+    mask = Image.open(tmp_path / 'out/im05_mask.png')
+    photo = Image.open(tmp_path / 'data/JPEGImages/im05.jpg')
+    assert mask.mode == 'P' and mask.size == photo.size
+    assert facts['size'] == dict(height=photo.size[1], width=photo.size[0])
+    values, counts = np.unique(np.array(mask), return_counts=True)
+    names = ['ground', 'green', 'red']
+    assert facts['share'] == pytest.approx({names[v]: c / counts.sum() for v, c in zip(values, counts)}, abs=1e-6)
+    assert Image.open(tmp_path / 'out/im05_overlay.jpg').size[0] > photo.size[0]  # the legend
+
+
+def test_shares_are_sorted_and_without_what_does_not_occur():
+    mask = np.array([[2, 2, 2, 0]])
+    assert list(predict.shares_of(mask, ['a', 'b', 'c']).items()) == [('c', 0.75), ('a', 0.25)]
+
+
+def test_unreadable_image_is_named_and_the_others_are_predicted(trained, tmp_path, capsys):
+    config, checkpoint = trained
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    (photos / 'a.jpg').write_bytes(b'nothing')
+    (photos / 'b.jpg').write_bytes((tmp_path / 'data/JPEGImages/im00.jpg').read_bytes())
+    with pytest.raises(DataError, match='1 of 2 images could not be read.*\n.*a.jpg'):
+        predict.main([str(photos), str(config), str(checkpoint), '--out-dir', str(tmp_path / 'out')])
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['b.json', 'b_mask.png', 'b_overlay.jpg']
+
+
+def test_same_name_with_two_endings(trained, tmp_path):
+    config, checkpoint = trained
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    Image.new('RGB', (40, 40)).save(photos / 'a.jpg')
+    Image.new('RGB', (50, 40)).save(photos / 'a.png')
+    predict.main([str(photos), str(config), str(checkpoint), '--out-dir', str(tmp_path / 'out'), '--opacity', '0.2'])
+    assert Image.open(tmp_path / 'out/a.png_mask.png').size == (50, 40)
+    assert Image.open(tmp_path / 'out/a.jpg_mask.png').size == (40, 40)
+
+
+def test_no_source_is_an_error(trained, tmp_path):
+    config, checkpoint = trained
+    with pytest.raises(DataError, match='No such image or folder'):
+        predict.main([str(tmp_path / 'none'), str(config), str(checkpoint), '--out-dir', str(tmp_path / 'out')])
+    with pytest.raises(SystemExit):
+        predict.main(['--out-dir', 'x'])
+
+
+def test_opacity_out_of_range(capsys):
+    with pytest.raises(SystemExit):
+        predict.main(['a', 'b', 'c', '--out-dir', 'x', '--opacity', '2'])
+    assert 'expected 0 to 1' in capsys.readouterr().err

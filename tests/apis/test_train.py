@@ -1,0 +1,116 @@
+"""train.py, and that a user's mistake is a short message."""
+import cv2
+import pytest
+import torch
+
+from segkit.apis import test as test_tool
+from segkit.apis import train
+from segkit.apis.cli import run
+
+
+def error_of(main, argv, capsys):
+    """The message of a tool that has to end with status 2."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as left:
+        run(main, [str(a) for a in argv])
+    err = capsys.readouterr().err
+    assert left.value.code == 2
+    assert 'Traceback' not in err
+    assert 1 <= len(err.strip().splitlines()) <= 4
+    return err
+
+
+def test_resume_and_amp(tiny_config, tmp_path, capsys):
+    args = [str(tiny_config), '--work-dir', str(tmp_path / 'run'), '--amp', '--cfg-options']
+    train.main([*args, 'train_cfg.max_iters=2'])
+    assert capsys.readouterr().out.startswith(f'segkit 0.1.0: {tiny_config}\noverride train_cfg.max_iters: 6 -> 2\n')
+    train.main([*args[:-1], '--resume'])
+    out = capsys.readouterr().out
+    assert 'resumed from' in out and 'iter 4/6' in out and 'iter 2/' not in out
+    assert torch.load(tmp_path / 'run/iter_6.pth')['optimizer']['loss_scaler'] is not None
+
+
+def test_work_dir_is_the_command_line_s_then_the_config_s_then_by_name(tiny_config, tmp_path, monkeypatch):
+    from segkit.apis.arguments import load
+    monkeypatch.chdir(tmp_path)
+    assert load(train.parser().parse_args([str(tiny_config)])).work_dir == 'work_dirs/tiny'
+    tiny_config.write_text(tiny_config.read_text() + "work_dir = 'mine'\n")
+    assert load(train.parser().parse_args([str(tiny_config)])).work_dir == 'mine'
+    assert load(train.parser().parse_args([str(tiny_config), '--work-dir', 'other'])).work_dir == 'other'
+
+
+def test_missing_config(tiny_config, capsys):
+    assert 'tiny.py' in error_of(train.main, [tiny_config.parent / 'tniy.py'], capsys)
+
+
+def test_missing_data_folder(tiny_config, tmp_path, capsys):
+    err = error_of(train.main, [tiny_config, '--work-dir', tmp_path, '--cfg-options', 'data_root=/nowhere'], capsys)
+    assert '/nowhere/JPEGImages' in err
+
+
+def test_misspelt_override(tiny_config, capsys):
+    err = error_of(train.main, [tiny_config, '--cfg-options', 'optim_wraper.optimizer.lr=1'], capsys)
+    assert 'optim_wrapper.optimizer.lr' in err
+
+
+def test_nothing_to_resume(tiny_config, tmp_path, capsys):
+    assert '--resume' in error_of(train.main, [tiny_config, '--resume', '--work-dir', tmp_path / 'new'], capsys)
+
+
+def test_config_without_training(tiny_config, tmp_path, capsys):
+    tiny_config.write_text(tiny_config.read_text() + 'train_cfg = None\n')
+    assert 'no train_cfg' in error_of(train.main, [tiny_config], capsys)
+
+
+def test_batch_of_one(tiny_config, tmp_path, capsys):
+    err = error_of(train.main, [tiny_config, '--work-dir', tmp_path / 'w', '--cfg-options',
+                                'train_dataloader.batch_size=1'], capsys)
+    assert 'batch_size>=2' in err
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('checked', [True, False])
+def test_label_out_of_range(tiny_config, tmp_path, capsys, monkeypatch, workers, checked):
+    if not checked:  # the first pass looks into a few masks only; the loader looks into each
+        from mmengine.registry import FUNCTIONS
+        monkeypatch.setattr(FUNCTIONS, 'get', lambda name, get=FUNCTIONS.get: None if 'check' in name else get(name))
+    path = tmp_path / 'data/SegmentationClass/im03.png'
+    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    mask[:] = 0
+    mask[0, :7] = 37
+    cv2.imwrite(str(path), mask)
+    err = error_of(train.main, [tiny_config, '--work-dir', tmp_path / 'w', '--cfg-options',
+                                f'train_dataloader.num_workers={workers}', 'train_cfg.max_iters=20'], capsys)
+    assert 'im03.png' in err and '37' in err
+
+
+def test_loss_that_is_not_finite(tiny_config, tmp_path, capsys):
+    err = error_of(train.main, [tiny_config, '--work-dir', tmp_path / 'w', '--cfg-options',
+                                'optim_wrapper.optimizer.lr=1e30'], capsys)
+    assert 'at iteration' in err
+    assert not list((tmp_path / 'w').glob('*.pth'))
+
+
+def test_checkpoint_of_other_classes(trained, tmp_path, capsys):
+    config, checkpoint = trained
+    err = error_of(test_tool.main, [config, checkpoint, '--work-dir', tmp_path / 'w', '--cfg-options',
+                                    'model.num_classes=4'], capsys)
+    assert '3 classes, the model 4' in err
+
+
+def test_missing_checkpoint(tiny_config, tmp_path, capsys):
+    err = error_of(test_tool.main, [tiny_config, tmp_path / 'no.pth', '--work-dir', tmp_path / 'w'], capsys)
+    assert 'no.pth does not exist' in err
+    assert not (tmp_path / 'w').exists()
+
+
+def test_checkpoint_that_is_none(tiny_config, tmp_path, capsys):
+    (tmp_path / 'text.pth').write_text('hello')
+    assert 'text.pth' in error_of(test_tool.main, [tiny_config, tmp_path / 'text.pth', '--work-dir', tmp_path / 'w'],
+                                  capsys)
+
+
+def test_nothing_is_written_beside_the_data(tiny_config, tmp_path):
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'data').rglob('*')}
+    train.main([str(tiny_config), '--work-dir', str(tmp_path / 'w')])
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / 'data').rglob('*')} == before
