@@ -7,7 +7,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 DATA ?= data/scenes
 WORK ?= work_dirs/demo
-DEMO := configs/demo/deeplabv3_r18-d16_1xb8-600_scenes-128x128.py
+DEMO := configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py
 PYTEST_ARGS ?=
 
 .PHONY: help install demo test clean-demo

@@ -16,7 +16,7 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Show what the network really sees: images after the whole pipeline and the preprocessor, with '
         'their labels over them.', epilog='example: python tools/analysis/browse_dataset.py '
-        'configs/demo/deeplabv3_r18-d16_1xb8-600_scenes-128x128.py --number 16')
+        'configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py --number 16')
     parser.add_argument('config', help='config file')
     parser.add_argument('--output-dir', metavar='DIR', help='where the pages go (default: work_dirs/browse/<config>)')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train', help='default: train')

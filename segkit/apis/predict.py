@@ -11,7 +11,7 @@ import segkit
 from segkit.errors import DataError
 
 EXAMPLE = """example:
-  python tools/predict.py photos/ configs/demo/deeplabv3_r18-d16_1xb8-600_scenes-128x128.py runs/a/best_mIoU.pth \\
+  python tools/predict.py photos/ configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py runs/a/best_mIoU.pth \\
       --out-dir predictions
 For each image DIR gets NAME_overlay.jpg (classes over the photo, with a legend), NAME_mask.png (class indices as
 palette PNG) and NAME.json (share of the area of each class).

@@ -24,7 +24,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--out', metavar='DIR', help='write each prediction there as palette PNG (default: not written)')
     p.add_argument('--show-dir', metavar='DIR', help='write each photo with label and prediction over it below DIR '
                    '(default: not drawn)')
-    p.add_argument('--tta', action='store_true', help='test-time augmentation: tta_pipeline and tta_model of the config')
+    p.add_argument('--tta', action='store_true',
+                   help='test-time augmentation: tta_pipeline and tta_model of the config (default: off)')
     add_common(p)
     return p
 

@@ -6,7 +6,7 @@ from typing import Optional
 from segkit.apis.arguments import add_common, load
 
 EXAMPLE = """example:
-  python tools/train.py configs/demo/deeplabv3_r18-d16_1xb8-600_scenes-128x128.py
+  python tools/train.py configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py
   python tools/train.py configs/deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py --work-dir runs/a --resume
 """
 

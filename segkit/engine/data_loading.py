@@ -67,8 +67,8 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
     if workers > cores:
         print_log(f'num_workers={workers} in a dataloader, and {cores} cores here: fewer may be faster.', 'current')
     if training and batch_sampler is None and len(loader) == 0 and not hasattr(sampler, 'start_at'):
-        raise ConfigError(f'train_dataloader: a batch of {loader.batch_size} needs more than the {len(sampler)} samples '
-                          'that a process has in an epoch.\nLower batch_size, or set drop_last=False.')
+        raise ConfigError(f'train_dataloader: a batch of {loader.batch_size} needs more than the {len(sampler)} '
+                          'samples that a process has in an epoch.\nLower batch_size, or set drop_last=False.')
     return loader
 
 

@@ -110,7 +110,8 @@ def batches_from(loader: DataLoader, iteration: int, world_size: int) -> Iterato
         yield from _until_closed(loader)
     epoch, skip = divmod(iteration, len(loader))
     if skip:
-        print_log(f'{type(loader.sampler).__name__} cannot start in the middle: reading {skip} batches again.', 'current')
+        print_log(f'{type(loader.sampler).__name__} cannot start in the middle: {skip} batches are read again.',
+                  'current')
     while True:
         if hasattr(loader.sampler, 'set_epoch'):
             loader.sampler.set_epoch(epoch)

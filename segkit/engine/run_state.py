@@ -16,7 +16,7 @@ from segkit.engine.run_config import plain
 from segkit.errors import CheckpointError, ConfigError
 
 KEPT_SCALARS = 100  # latest values of each logged number; the log's running means reach back less far
-MOVING = ('last_step', '_global_step', '_last_value', '_get_value_called_within_step')
+MOVING = ('last_step', '_global_step', '_last_value', '_get_value_called_within_step', 'verbose')
 PREPROCESSING = ('mean', 'std', 'bgr_to_rgb', 'rgb_to_bgr', 'pad_val', 'size_divisor', 'test_cfg')
 
 
@@ -100,11 +100,11 @@ def restore_schedulers(schedulers: Any, states: Any) -> None:
             restore_schedulers(own, states[name])
         return
     if isinstance(schedulers, dict) or isinstance(states, dict) or len(schedulers) != len(states):
-        raise CheckpointError(f'The checkpoint has {len(states)} learning-rate schedules, param_scheduler of the config '
-                              f'{len(schedulers)}.\nResume with the config that the run was started with.')
+        raise CheckpointError(f'The checkpoint has {len(states)} learning-rate schedules, param_scheduler of the '
+                              f'config {len(schedulers)}.\nResume with the config that the run was started with.')
     for scheduler, state in zip(schedulers, states):
         now = scheduler.state_dict()
-        changed = [k for k in now if k not in MOVING and k != 'verbose' and k in state and plain(now[k]) != plain(state[k])]
+        changed = [k for k in now if k not in MOVING and k in state and plain(now[k]) != plain(state[k])]
         for key in changed:
             print_log(f'{type(scheduler).__name__} {key}: {state[key]} in the checkpoint, {now[key]} in the config; '
                       "the config's is used.", 'current')

@@ -51,7 +51,8 @@ class SegRunner(Runner):
     _log_dir = property(lambda self: self._work_dir if self._train_loop is not None else f'{self._work_dir}/test',
                         lambda self, value: None)
 
-    def __init__(self, *args: Any, cfg: Optional[Config] = None, randomness: Optional[dict] = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, cfg: Optional[Config] = None, randomness: Optional[dict] = None,
+                 **kwargs: Any) -> None:
         randomness = dict(randomness or {})
         if randomness.get('seed') is None:
             randomness['seed'] = DEFAULT_SEED
@@ -73,7 +74,8 @@ class SegRunner(Runner):
         number = next(_RUNS)
         self._timestamp += f'_{number}' if number else ''
 
-    def build_logger(self, log_level: Union[int, str] = 'INFO', log_file: Optional[str] = None, **kwargs: Any) -> MMLogger:
+    def build_logger(self, log_level: Union[int, str] = 'INFO', log_file: Optional[str] = None,
+                     **kwargs: Any) -> MMLogger:
         """A logger that writes plain lines to the console and everything to ``log_file`` (train.log or test.log)."""
         name = 'train.log' if self._train_loop is not None else 'test.log'
         log_file = log_file or os.path.join(self._log_dir, name)
@@ -169,13 +171,15 @@ class SegRunner(Runner):
         """The validation loop; its metrics are told how predictions are made."""
         if isinstance(loop, BaseLoop):
             return loop
-        return self._checked(protocol.tell(super().build_val_loop(loop), self._val_dataloader, self.model), 'validation')
+        loop = protocol.tell(super().build_val_loop(loop), self._val_dataloader, self.model)
+        return self._checked(loop, 'validation')
 
     def build_test_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
         """The test loop; its metrics are told how predictions are made."""
         if isinstance(loop, BaseLoop):
             return loop
-        return self._checked(protocol.tell(super().build_test_loop(loop), self._test_dataloader, self.model), 'test')
+        loop = protocol.tell(super().build_test_loop(loop), self._test_dataloader, self.model)
+        return self._checked(loop, 'test')
 
     def _checked(self, loop: BaseLoop, name: str) -> BaseLoop:
         """Look at the files of a loop's data, before anything is computed from them."""
@@ -222,7 +226,8 @@ class SegRunner(Runner):
         checkpoint = files.load_file(filename, map_location=map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         self._compare_classes(checkpoint, filename)
-        report = files.load_weights(run_state.bare(self.model), files.state_dict_of(checkpoint), strict, source=filename)
+        weights = files.state_dict_of(checkpoint)
+        report = files.load_weights(run_state.bare(self.model), weights, strict, source=filename)
         self._has_loaded = True
         self.logger.info(f'{len(report.fitting)} tensors from {filename}')
         return checkpoint

@@ -73,11 +73,11 @@ def test_unreadable_image_is_named(model, tmp_path):
 
 def test_classes_of_old_checkpoints_and_of_the_config(trained, tmp_path):
     config, path = trained
-    checkpoint = torch.load(path, weights_only=True)
+    weights = torch.load(path, weights_only=True)['state_dict']
     old = tmp_path / 'old.pth'
-    write_atomic(dict(meta=dict(CLASSES=('a', 'b', 'c'), PALETTE=[[1, 2, 3]] * 3), state_dict=checkpoint['state_dict']), old)
+    write_atomic(dict(meta=dict(CLASSES=('a', 'b', 'c'), PALETTE=[[1, 2, 3]] * 3), state_dict=weights), old)
     assert init_model(config, str(old), 'cpu').dataset_meta == dict(classes=('a', 'b', 'c'), palette=[[1, 2, 3]] * 3)
-    write_atomic(checkpoint['state_dict'], old)
+    write_atomic(weights, old)
     assert init_model(config, str(old), 'cpu').dataset_meta['classes'] == ('ground', 'green', 'red')
     assert dataset_meta_of(dict(state_dict={})) is None
 

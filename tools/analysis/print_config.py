@@ -5,7 +5,7 @@ import argparse
 def parse_args(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog='example: python tools/analysis/print_config.py '
-        'configs/demo/deeplabv3_r18-d16_1xb8-600_scenes-128x128.py --cfg-options crop_size="(96, 96)"')
+        'configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py --cfg-options crop_size="(96, 96)"')
     parser.add_argument('config', help='config file')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides, as for train.py')
     parser.add_argument('--key', help='show this part only, for example model.backbone')

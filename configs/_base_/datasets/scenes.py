@@ -1,6 +1,6 @@
 # The generated scenes (tools/dataset_converters/generate_scenes.py), in VOC layout. Not resized for validation.
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),

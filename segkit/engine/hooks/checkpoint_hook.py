@@ -65,7 +65,8 @@ class CheckpointHook(Hook):
         self.scores = [save_best] if isinstance(save_best, str) else list(save_best or [])
         rules = rule if isinstance(rule, (list, tuple)) else [rule] * len(self.scores)
         if len(rules) != len(self.scores):
-            raise ConfigError(f'default_hooks.checkpoint: {len(rules)} rules for {len(self.scores)} scores of save_best.')
+            raise ConfigError(f'default_hooks.checkpoint: {len(rules)} entries of rule for {len(self.scores)} of '
+                              'save_best.')
         self.rules = {name: _rule(name, r) for name, r in zip(self.scores, rules)}
         self.filename_tmpl = filename_tmpl or ('epoch_{}.pth' if by_epoch else 'iter_{}.pth')
         self.save_begin = save_begin

@@ -45,8 +45,9 @@ class ProgressHook(Hook):
     # -- training ------------------------------------------------------------------------------------------------
 
     def before_train(self, runner: Any) -> None:
-        """Start the clock."""
+        """Start the clock; leave out of scalars.json what was written behind the iteration that is gone on from."""
         runner.log_interval = self.interval
+        _forget_later(Path(runner.log_dir, 'vis_data', 'scalars.json'), runner.iter)
         self._restart(runner)
         self._redrawn = 0.0
 
@@ -173,6 +174,15 @@ class ProgressHook(Hook):
     def after_run(self, runner: Any) -> None:
         """Close the backends."""
         runner.visualizer.close()
+
+
+@master_only
+def _forget_later(path: Path, iteration: int) -> None:
+    """Drop the rows of an earlier run, or of what a killed run did after its last checkpoint."""
+    if path.is_file():
+        rows = path.read_text().splitlines(keepends=True)
+        kept = [row for row in rows if row.endswith('\n') and json.loads(row).get('step', 0) <= iteration]
+        path.write_text(''.join(kept if iteration else []))
 
 
 def scores(metrics: dict[str, float]) -> str:

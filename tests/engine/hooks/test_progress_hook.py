@@ -134,6 +134,16 @@ def test_test_writes_its_scores(runner, clock, tmp_path):
     assert json.loads((tmp_path / 'test/metrics.json').read_text()) == dict(mIoU=12.5)
 
 
+@pytest.mark.parametrize('iteration, left', [(4, [2, 4]), (0, [])])
+def test_rows_behind_the_checkpoint_are_forgotten(runner, clock, tmp_path, iteration, left):
+    path = tmp_path / 'vis_data/scalars.json'
+    path.parent.mkdir()
+    path.write_text(''.join(json.dumps(dict(loss=1.0, step=step)) + '\n' for step in (2, 4, 6)) + '{"loss": 1.0, "st')
+    runner.iter = iteration
+    ProgressHook().before_train(runner)
+    assert [json.loads(row)['step'] for row in path.read_text().splitlines()] == left
+
+
 def test_old_name():
     from segkit.registry import HOOKS
     assert HOOKS.get('LoggerHook') is HOOKS.get('ProgressHook') is ProgressHook
