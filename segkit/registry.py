@@ -113,7 +113,7 @@ METRICS = _child('METRICS', 'metric', 'segkit.evaluation')
 EVALUATOR = _child('EVALUATOR', 'evaluator', 'segkit.evaluation')
 VISUALIZERS = _child('VISUALIZERS', 'visualizer', 'segkit.visualization')
 VISBACKENDS = _child('VISBACKENDS', 'visualization backend', 'segkit.visualization')
-INFERENCERS = _child('INFERENCERS', 'inferencer', 'segkit.apis')
+INFERENCERS = _child('INFERENCERS', 'inferencer', 'segkit.apis.mmseg_inferencer')
 TASK_UTILS = _child('TASK_UTILS', 'task utility')
 
 BACKBONES = SegkitRegistry('backbone', fallback=MODELS, locations=['segkit.models'])
