@@ -38,7 +38,7 @@ BESIDES: dict[str, frozenset[str]] = dict(
 DATALOADER = frozenset({
     'batch_size', 'num_workers', 'persistent_workers', 'pin_memory', 'drop_last', 'sampler', 'batch_sampler',
     'dataset', 'collate_fn', 'worker_init_fn', 'prefetch_factor', 'timeout', 'multiprocessing_context',
-    'pin_memory_device', 'num_batch_per_epoch'})
+    'pin_memory_device'})
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
