@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -35,16 +34,23 @@ def test_help_loads_nothing_heavy(tool, options):
     assert set(options.split()) <= set(done.stdout.replace(',', ' ').replace(']', ' ').replace('[', ' ').split())
 
 
+def test_first_words_come_before_torch_is_loaded(tiny_config, tmp_path):
+    (tmp_path / 'torch').mkdir()
+    (tmp_path / 'torch' / '__init__.py').write_text('raise SystemExit(7)')
+    env = environment()
+    env['PYTHONPATH'] = os.pathsep.join([str(tmp_path), env.get('PYTHONPATH', '')])
+    done = subprocess.run(command('train', tiny_config), capture_output=True, text=True, env=env)
+    assert done.returncode == 7 and done.stdout.startswith('segkit ')
+
+
 @pytest.mark.slow
-def test_first_words_come_at_once_and_ctrl_c_leaves_no_trace(tiny_config, tmp_path):
-    start = time.monotonic()
+def test_ctrl_c_leaves_no_trace(tiny_config, tmp_path):
     process = subprocess.Popen(
         command('train', tiny_config, '--work-dir', tmp_path / 'run', '--cfg-options', 'train_cfg.max_iters=100000',
                 'train_cfg.val_interval=100000', 'train_dataloader.num_workers=1'),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True)
     first = process.stdout.readline()
     assert first.startswith('segkit ')
-    assert time.monotonic() - start < 3
     for line in process.stdout:
         if line.startswith('iter 2/'):
             break
