@@ -29,31 +29,38 @@ class LoadedFile:
         values: The merged top-level values, bases included.
         origins: For each top-level key, the files that set it, the deciding one last.
         assigned: For each top-level name assigned in any file of the chain, its (file, line) places.
-        unread: Of those, the places whose name no later statement of its own file reads.
+        unread: Of those, the places whose name no statement of its own file reads.
+        shadowed: Of these, those that give a new value to a name from which a base built something before.
+        read: Names that some file of the chain reads.
     """
     values: ConfigDict
     origins: dict[str, list[Path]] = field(default_factory=dict)
     assigned: dict[str, list[tuple[Path, int]]] = field(default_factory=dict)
     unread: list[tuple[str, Path, int]] = field(default_factory=list)
+    shadowed: list[tuple[str, Path, int]] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
 
 
-def run_file(path: Path, variables: dict[str, Any]) -> LoadedFile:
+def run_file(path: Path, variables: dict[str, Any], above: tuple[Path, ...] = ()) -> LoadedFile:
     """Run ``path`` and its bases.
 
     Args:
         path: A ``.py`` file in text style (``_base_ = [...]``).
         variables: Dotted names of variables and their values from outside, for example
             ``{'crop_size': (64, 64), 'norm_cfg.type': 'BN'}``.
+        above: The files that lead here by ``_base_``.
 
     Raises:
-        ConfigError: If a file is missing, does not run, or two bases set the same key.
+        ConfigError: If a file is missing, does not run or is its own base, or two bases set the same key.
     """
     if not path.is_file():
         raise ConfigError(_missing(path))
+    if path in above:
+        raise ConfigError(f'{path}: is its own base, by way of {above[-1]}.\nTake it out of one _base_ list.')
     tree = _parse(path)
     loaded = LoadedFile(ConfigDict())
     for base in _bases(tree, path):
-        below = run_file(base, variables)
+        below = run_file(base, variables, (*above, path))
         twice = sorted(set(below.values) & set(loaded.values))
         if twice:
             raise ConfigError(f'{path}: two of its bases set {", ".join(twice)}.\nSecond one: {base}\n'
@@ -61,12 +68,15 @@ def run_file(path: Path, variables: dict[str, Any]) -> LoadedFile:
         loaded.values.update(below.values)
         loaded.origins.update(below.origins)
         loaded.unread += below.unread
+        loaded.shadowed += below.shadowed
+        loaded.read |= below.read
         for name, places in below.assigned.items():
             loaded.assigned.setdefault(name, []).extend(places)
 
     taken = {n.attr for n in ast.walk(tree)
              if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == BASE}
     loaded.unread = [place for place in loaded.unread if place[0] not in taken]
+    loaded.shadowed = [place for place in loaded.shadowed if place[0] not in taken]
     read = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     for name, line in _assignments(tree):
         loaded.assigned.setdefault(name, []).append((path, line))
@@ -74,6 +84,10 @@ def run_file(path: Path, variables: dict[str, Any]) -> LoadedFile:
             loaded.unread.append((name, path, line))
 
     own = _execute(_with_overrides(tree, variables), path, loaded.values, variables)
+    for name, line in _assignments(tree):
+        if name in loaded.read - read and loaded.values.get(name) not in (None, own.get(name)):
+            loaded.shadowed.append((name, path, line))
+    loaded.read |= read
     for key in own:
         loaded.origins.setdefault(key, []).append(path)
     try:
@@ -94,8 +108,21 @@ def _missing(path: Path) -> str:
     return f'Config file not found: {path}\n{hint}'
 
 
+def read_text(path: Path) -> str:
+    """The text of a config file.
+
+    Raises:
+        ConfigError: If it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding='utf-8')
+    except UnicodeDecodeError as error:
+        raise ConfigError(f'{path}: is not a text file in UTF-8 ({error.reason} at byte {error.start}).\n'
+                          'Save it as UTF-8, or name another config file.') from error
+
+
 def _parse(path: Path) -> ast.Module:
-    text = path.read_text(encoding='utf-8')
+    text = read_text(path)
     names = dict(fileDirname=str(path.parent), fileBasename=path.name, fileBasenameNoExtension=path.stem,
                  fileExtname=path.suffix)
     for name, value in names.items():
@@ -112,8 +139,14 @@ def _bases(tree: ast.Module, path: Path) -> list[Path]:
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == BASE for t in node.targets):
             tree.body.remove(node)
-            bases = ast.literal_eval(node.value)
-            bases = [bases] if isinstance(bases, str) else list(bases)
+            try:
+                bases = ast.literal_eval(node.value)
+            except ValueError:
+                bases = None
+            bases = [bases] if isinstance(bases, str) else bases
+            if not isinstance(bases, (list, tuple)) or not all(isinstance(base, str) for base in bases):
+                raise ConfigError(f'{path}:{node.lineno}: _base_ must be a path, or a list of paths, written out.\n'
+                                  f'It is {ast.unparse(node.value)}')
             return [(path.parent / os.path.expanduser(b)).resolve() for b in bases]
     return []
 

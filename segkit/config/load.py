@@ -8,13 +8,18 @@ from mmengine.config import Config, ConfigDict
 from mmengine.utils import import_modules_from_strings
 
 from segkit.config import overrides as ov
-from segkit.config.files import LoadedFile, run_file
+from segkit.config.files import LoadedFile, read_text, run_file
 from segkit.config.schema import TOP_LEVEL, check_tree, nearest, parts
 from segkit.errors import ConfigError
 from segkit.registry import SCOPE
 
 OLD_SCOPE = 'mmseg'
 TEST_FROM_VAL = ('test_dataloader', 'test_evaluator')
+# Keys of MMSegmentation 0.x, which Runner does not read, and what took their place.
+REPLACED = dict(
+    optimizer='optim_wrapper.optimizer', optimizer_config='optim_wrapper', lr_config='param_scheduler',
+    data='train_dataloader, val_dataloader and test_dataloader', evaluation='train_cfg.val_interval and val_evaluator',
+    checkpoint_config='default_hooks.checkpoint', log_config='default_hooks.logger')
 
 
 def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[str], None] = None,
@@ -47,6 +52,10 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
 
     loaded = _read(path, {})
     _refuse_misspelt(loaded)
+    for name, file, line in loaded.shadowed:
+        if name not in TOP_LEVEL:  # a key of Runner takes effect itself, whatever else was built from it
+            say(f'{file}:{line}: {name} comes too late for what a base file built from it; set those keys, or override '
+                f'{name} on the command line')
     variables = {k: v for k, v in options.items()
                  if k.split('.')[0] not in TOP_LEVEL and k.split('.')[0] in loaded.assigned}
     before = loaded.values
@@ -68,6 +77,7 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
         for place in _places(cfg, key, loaded):
             old = _lookup(cfg, place)
             ov.check_defined(cfg._cfg_dict, place)
+            ov.check_form(place, old, value)
             ov.apply(cfg._cfg_dict, place, value)
             say(f'override {place}: {_short(old)} -> {_short(_lookup(cfg, place))}')
     for key, value in added.items():
@@ -87,17 +97,21 @@ def origins(path: Union[str, Path]) -> dict[str, list[Path]]:
 
 
 def _read(path: Path, variables: dict[str, Any]) -> LoadedFile:
-    if path.suffix == '.py' and path.is_file() and re.search(r'\bread_base\b', path.read_text(encoding='utf-8')):
+    lazy = path.suffix == '.py' and path.is_file() and re.search(r'\bread_base\b', read_text(path))
+    if not lazy and not (path.suffix in ('.json', '.yaml', '.yml') and path.is_file()):
+        return run_file(path, variables)
+    try:
         cfg = Config.fromfile(str(path))
-        return LoadedFile(ConfigDict(cfg.to_dict()), {k: [path] for k in cfg})
-    if path.suffix in ('.json', '.yaml', '.yml') and path.is_file():
-        cfg = Config.fromfile(str(path))
-        return LoadedFile(cfg._cfg_dict, {k: [path] for k in cfg})
-    return run_file(path, variables)
+    except Exception as error:  # each format, and each module that a file imports, has errors of its own
+        raise ConfigError(f'{path}: {type(error).__name__}: {" ".join(str(error).split())[:300]}') from error
+    return LoadedFile(ConfigDict(cfg.to_dict()) if lazy else cfg._cfg_dict, {k: [path] for k in cfg})
 
 
 def _refuse_misspelt(loaded: LoadedFile) -> None:
     for name, path, line in loaded.unread:
+        if name in REPLACED:
+            raise ConfigError(f'{path}:{line}: {name!r} is set, and nothing reads it.\n'
+                              f'The key that takes effect: {REPLACED[name]}')
         near = [] if name in TOP_LEVEL else nearest(name, TOP_LEVEL, 1)
         if near and (abs(len(near[0]) - len(name)) <= 1 and _edits(name, near[0]) <= 2):
             raise ConfigError(f'{path}:{line}: {name!r} is set, and nothing reads it.\nNearest key: {near[0]}. '
@@ -170,6 +184,9 @@ def _import_custom(cfg: Config) -> None:
     if cfg.get('custom_imports'):
         try:
             import_modules_from_strings(**cfg.custom_imports)
+        except TypeError as error:
+            raise ConfigError(f'custom_imports takes imports=[\'module\', ...] and allow_failed_imports; got '
+                              f'{_short(cfg.custom_imports)}.') from error
         except ImportError as error:
             raise ConfigError(f'custom_imports: {error}\nRun from the folder that holds the module, '
                               'or put that folder on PYTHONPATH.') from error

@@ -143,6 +143,17 @@ def check_defined(cfg: dict, key: str) -> None:
         raise ConfigError(_not_defined(cfg, path, depth, set(node) | set(taken or ()), node.get('type')))
 
 
+def check_form(key: str, old: Any, new: Any) -> None:
+    """Raise ConfigError where a word stands for a switch, a number or a part, as in ``resume=Flase``."""
+    if isinstance(old, dict) and old.get('type') is not None and isinstance(new, (str, int, float)):
+        inner = 'type' if isinstance(new, str) else next((k for k in old if k != 'type'), 'type')
+        raise ConfigError(f'{key} is a dict with type={old["type"]!r}; got {new!r}.\n'
+                          f'Set a key of it, such as {key}.{inner}=..., or the whole of it: {key}="dict(type=...)"')
+    if isinstance(new, str) and isinstance(old, (bool, int, float)):
+        wanted = 'True or False' if isinstance(old, bool) else 'a number'
+        raise ConfigError(f'{key} is {old!r}; {wanted} was expected, got {new!r}.')
+
+
 def _not_defined(cfg: dict, path: tuple[str, ...], depth: int, keys: set[str], owner: Any) -> str:
     elsewhere = ['.'.join(p) for p, _ in _all_keys(cfg) if p[-len(path):] == path and len(p) > len(path)]
     if elsewhere:

@@ -29,6 +29,14 @@ KINDS: dict[str, registry.SegkitRegistry] = dict(
 AT_PLACE: dict[str, registry.SegkitRegistry] = {
     'train_cfg': registry.LOOPS, 'val_cfg': registry.LOOPS, 'test_cfg': registry.LOOPS}
 
+DEFAULT_CONSTRUCTOR = 'DefaultOptimWrapperConstructor'  # another one reads what it likes of paramwise_cfg
+# Dicts without a `type` whose reader is known: MMEngine's, or torch's.
+PLAIN: dict[str, frozenset[str]] = dict(
+    randomness=frozenset({'seed', 'deterministic', 'diff_rank_seed'}),
+    clip_grad=frozenset({'type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'}),
+    paramwise_cfg=frozenset({'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult',
+                             'dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'}))
+
 # Keys that the code around a class takes out before the class is built.
 BESIDES: dict[str, frozenset[str]] = dict(
     optim_wrapper=frozenset({'constructor', 'paramwise_cfg', 'optimizer'}),
@@ -101,6 +109,8 @@ def keys_at(node: dict, path: tuple[str, ...]) -> Optional[frozenset[str]]:
         return TOP_LEVEL
     if len(path) == 1 and path[0].endswith('_dataloader'):
         return DATALOADER
+    if path[-1] in PLAIN:
+        return PLAIN[path[-1]]
     kind, name = kind_at(path), node.get('type')
     if name is None or kind is None:
         return None
@@ -130,8 +140,9 @@ def check_tree(cfg: dict) -> None:
     Raises:
         ConfigError: Naming the first key that its place does not take, and the nearest one it does.
     """
+    constructor = (cfg.get('optim_wrapper') or {}).get('constructor') or DEFAULT_CONSTRUCTOR
     for path, node in parts({k: v for k, v in cfg.items() if k in TOP_LEVEL}):
-        if not path:
+        if not path or path[-1] == 'paramwise_cfg' and constructor != DEFAULT_CONSTRUCTOR:
             continue
         keys = keys_at(node, path)
         if keys is None:

@@ -44,6 +44,9 @@ def test_origins_and_unread_names(chain):
     ('a = [1,\n', ['broken.py:1']),
     ('a = 1\nb = a + "x"\n', ['broken.py:2', 'TypeError']),
     ('_base_ = "nothing.py"\n', ['not found', 'nothing.py']),
+    ('_base_ = "broken.py"\n', ['broken.py', 'is its own base']),
+    ('name = "a"\n_base_ = [f"{name}.py"]\n', ['broken.py:2', '_base_ must be a path']),
+    ('_base_ = 3\n', ['broken.py:1', '_base_ must be a path', 'It is 3']),
 ])
 def test_a_broken_file_is_named_with_its_line(tmp_path, text, words):
     path = tmp_path / 'broken.py'
@@ -51,6 +54,12 @@ def test_a_broken_file_is_named_with_its_line(tmp_path, text, words):
     with pytest.raises(ConfigError) as error:
         run_file(path, {})
     assert all(word in str(error.value) for word in words)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / 'latin.py').write_bytes('a = "\xe4"'.encode('latin-1'))
+    with pytest.raises(ConfigError, match='latin.py: is not a text file in UTF-8'):
+        run_file(tmp_path / 'latin.py', {})
 
 
 def test_two_bases_may_not_set_one_key(tmp_path):

@@ -78,6 +78,16 @@ def test_an_override_of_a_variable_nothing_reads_is_refused(upstream):
     assert 'nothing that is built reads it' in text and 'upstream.py:6' in text
 
 
+def test_a_variable_set_again_behind_its_base_is_told_of(upstream, tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text("_base_ = ['upstream.py']\ncrop_size = (64, 64)\nunread = 4\nnorm_cfg = dict(type='BN')\n"
+                    'model = dict(backbone=dict(norm_cfg=norm_cfg))\n')
+    said = load(path)[1]
+    assert [line for line in said if 'too late' in line] == [said[0]] and 'mine.py:2: crop_size' in said[0]
+    path.write_text("_base_ = ['upstream.py']\ncrop_size = (512, 512)\nparam_scheduler = []\n")
+    assert not any('too late' in line for line in load(path)[1])
+
+
 def test_the_same_value_again_is_no_fault(upstream):
     _, said = load(upstream, 'crop_size=(512,512)')
     assert 'override crop_size: it is (512, 512) already' in said
@@ -113,6 +123,13 @@ def test_the_test_part_follows_the_validation_part():
     ('model.backbone.type=ASPPHead', ['a backbone is expected here']),
     ('default_scope=mmdet', ['mmdet']),
     ('crop=3', ['crop']),
+    ('model=3', ['model is a dict', 'EncoderDecoder']),
+    ('norm_cfg=BN', ['model.norm_cfg.type=']),
+    ('num_classes=abc', ['model.num_classes is 21', 'a number', "'abc'"]),
+    ('resume=Flase', ['resume is False', 'True or False']),
+    ('optim_wrapper.paramwise_cfg.custm_keys=1', ['custom_keys']),
+    ('optim_wrapper.clip_grad=dict(max_nrm=1)', ['optim_wrapper.clip_grad.max_nrm', 'max_norm']),
+    ('randomness.sed=1', ['randomness.seed']),
 ])
 def test_refused(override, words):
     text = refused(OURS, override)
@@ -131,6 +148,30 @@ def test_a_misspelt_top_level_key_in_a_file_is_refused(tmp_path):
     path.write_text(f'_base_ = [{str(OURS)!r}]\nimg_scale = 3\noptim_wraper = dict(optimizer=dict(lr=1))\n')
     text = refused(path)
     assert 'mine.py:3' in text and 'optim_wrapper' in text
+
+
+@pytest.mark.parametrize('line, words', [
+    ("lr_config = dict(policy='poly')", ['mine.py:2', 'param_scheduler']),
+    ('optimizer = dict(lr=0.1)', ['optim_wrapper.optimizer']),
+    ("custom_imports = dict(imprts=['a'])", ['custom_imports takes imports']),
+])
+def test_a_key_of_another_age_is_refused(tmp_path, line, words):
+    path = tmp_path / 'mine.py'
+    path.write_text(f'_base_ = [{str(OURS)!r}]\n{line}\n')
+    text = refused(path)
+    assert all(word in text for word in words), text
+
+
+@pytest.mark.parametrize('file, text', [
+    ('a.json', '{a:'), ('a.yaml', 'a: ['), ('a.py', 'from mmengine.config import read_base\na = 1 / 0\n')])
+def test_a_broken_file_of_another_format_is_named(tmp_path, file, text):
+    (tmp_path / file).write_text(text)
+    assert str(tmp_path / file) in refused(tmp_path / file)
+
+
+def test_what_another_constructor_reads_is_its_own_matter(upstream):
+    cfg, _ = load(upstream, '+optim_wrapper.constructor=Mine', '+optim_wrapper.paramwise_cfg.num_layers=12')
+    assert cfg.optim_wrapper.paramwise_cfg.num_layers == 12
 
 
 def test_custom_imports_register_before_the_check(tmp_path, monkeypatch):
