@@ -65,6 +65,9 @@ class SegDataPreProcessor(BaseDataPreprocessor):
             raise ConfigError(f'{name}: only one of size and size_divisor can be given; got size={size}, '
                               f'size_divisor={size_divisor}.')
         self.test_cfg = dict(test_cfg or {})
+        for key, value in ((f'{name}.size', size), (f'{name}.test_cfg.size', self.test_cfg.get('size'))):
+            if value is not None and not (isinstance(value, (list, tuple)) and len(value) == 2):
+                raise ConfigError(f'{key} must be (height, width) in pixels; got {value!r}.')
         if self.test_cfg and list(self.test_cfg) not in (['size'], ['size_divisor']):
             raise ConfigError(f'{name}.test_cfg takes one of size and size_divisor; got {self.test_cfg}.')
         self.size = size

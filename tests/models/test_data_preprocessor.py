@@ -108,6 +108,8 @@ def test_training_without_labels_is_an_error(draw):
 @pytest.mark.parametrize('cfg, message', [
     (dict(std=None), 'mean and std'), (dict(mean=[1., 2.]), 'mean and std'), (dict(rgb_to_bgr=True), 'rgb_to_bgr'),
     (dict(batch_augments=[]), 'batch_augments'), (dict(size=(4, 4), size_divisor=2), 'size_divisor'),
+    (dict(size=512), r'data_preprocessor.size must be \(height, width\)'), (dict(size=(64,)), 'size must be'),
+    (dict(test_cfg=dict(size=64)), 'test_cfg.size must be'),
     (dict(test_cfg=dict(sise=3)), 'test_cfg'), (dict(test_cfg=dict(size=(3, 3), size_divisor=3)), 'test_cfg')])
 def test_refusals(cfg, message):
     with pytest.raises(ConfigError, match=message):

@@ -202,7 +202,11 @@ class EncoderDecoder(BaseModel):
         return list(self.original_logits(inputs, data_samples or [SegDataSample() for _ in inputs]))
 
     def original_logits(self, inputs: Tensor, data_samples: list) -> Iterator[Tensor]:
-        """The same, one image after the other, each resized when it is asked for."""
+        """The same, one image after the other, each resized when it is asked for.
+
+        Raises:
+            ConfigError: If the test pipeline pads, instead of the preprocessor.
+        """
         # Two steps, first to the network's input and from there to the photo, as MMSegmentation does: one step
         # gives other classes in 0.07 % of the pixels. One image at a time, so that one full-size map exists.
         size = tuple(inputs.shape[-2:])
@@ -210,6 +214,7 @@ class EncoderDecoder(BaseModel):
             meta = sample.metainfo
             logits = ops.resize_logits(logits, size, self.align_corners)
             height, width = meta.get('img_shape', size)[:2]
+            _refuse_pad(meta, (height, width))
             logits = logits[..., :height, :width]
             if meta.get('flip'):
                 logits = logits.flip(FLIPPED_AXES[meta['flip_direction']])
@@ -244,6 +249,18 @@ class EncoderDecoder(BaseModel):
             self.backbone.set_output_stride(old_stride)
             if old_dilations is not None:
                 head.set_dilations(old_dilations)
+
+
+def _refuse_pad(meta: dict, padded: tuple[int, int]) -> None:
+    """Raise ConfigError where the transform Pad enlarged a photo, since its share would be squeezed into the photo."""
+    if 'pad_shape' not in meta or 'ori_shape' not in meta:
+        return
+    scales = tuple(meta.get('scale_factor', (1, 1)))[::-1]  # (w, h) there
+    if padded != tuple(round(side * scale) for side, scale in zip(meta['ori_shape'], scales)):
+        raise ConfigError(
+            f"Pad made {meta.get('img_path')} {padded[0]}x{padded[1]} (h, w) in a test pipeline, and nothing tells where "
+            'the photo lies in it.\nTake Pad out of the pipeline. What pads and cuts it off again:\n'
+            'model.data_preprocessor.test_cfg=dict(size=(h, w)) or dict(size_divisor=n)')
 
 
 def _sees_one_image(module: nn.Module) -> bool:

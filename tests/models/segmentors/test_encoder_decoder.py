@@ -237,6 +237,17 @@ def test_padding_is_removed_before_the_flip_is_undone(small_cfg, draw, direction
 
 
 @torch.no_grad()
+def test_a_photo_that_the_pipeline_padded_is_refused(small_cfg, draw):
+    model, img = MODELS.build(small_cfg).eval(), torch.randn(1, 3, 48, 64)
+    meta = dict(ori_shape=(80, 128), pad_shape=(48, 64, 3), scale_factor=(0.5, 0.5))
+    with pytest.raises(ConfigError, match=r'48x64 (.*\n)+.*test_cfg=dict\(size') as error:
+        model.predict(img, [draw.sample(48, 64, **meta)])
+    assert len(str(error.value).splitlines()) <= 4
+    meta['ori_shape'] = (96, 128)  # Pad had nothing to add
+    assert model.predict(img, [draw.sample(48, 64, **meta)])[0].pred_sem_seg.data.shape == (1, 96, 128)
+
+
+@torch.no_grad()
 def test_images_of_a_batch_are_resized_each_to_its_own_size(small_cfg, draw):
     model = draw.weights(MODELS.build(small_cfg)).eval()
     img = torch.randn(2, 3, 48, 64)
