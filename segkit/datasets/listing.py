@@ -64,7 +64,7 @@ def read_split(path: str, hint: str = '', backend_args: Optional[dict] = None) -
             there = sorted(name for name in os.listdir(folder) if name.endswith('.txt'))
             raise DataError(f'The split list does not exist: {path} (dataset key ann_file).\n'
                             f'Lists in that folder: {_shorten(there) if there else "none"}.' + (hint and f'\n{hint}'))
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8-sig') as file:  # Windows editors put a mark before the first name
             lines = file.read().splitlines()
     else:
         lines = fileio.list_from_file(path, backend_args=backend_args)

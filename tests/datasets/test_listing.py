@@ -31,8 +31,9 @@ def test_first_with_mask(tmp_path):
 
 
 def test_read_split(tmp_path):
-    (tmp_path / 'x.txt').write_text('a\r\n\r\n b \n')
-    assert read_split(str(tmp_path / 'x.txt')) == ['a', 'b']
+    for mark in ('', '\ufeff'):
+        (tmp_path / 'x.txt').write_text(mark + 'a\r\n\r\n b \n', encoding='utf-8')
+        assert read_split(str(tmp_path / 'x.txt')) == ['a', 'b']
     with pytest.raises(DataError, match='x.txt') as caught:
         read_split(str(tmp_path / 'y.txt'), hint='Do this.')
     assert str(caught.value).endswith('Do this.')

@@ -29,7 +29,7 @@ def apply_color_map(rgb: np.ndarray, color_map: Optional[dict], path: str) -> np
         colors = len(np.unique(codes))
         what = (f'{colors} colours, so it looks like a photo: check data_prefix.seg_map_path and seg_map_suffix.'
                 if colors > 4 * MANY_VALUES else
-                f'{colors} colours: give LoadAnnotations (or the dataset) color_map={{(r, g, b): id, ...}},\n'
+                f'{colors} colours: give LoadAnnotations color_map={{(r, g, b): id, ...}},\n'
                 'or save it as palette or grey PNG.')
         raise DataError(f"'{path}' is an RGB image; a mask with one class index per pixel was expected.\nIt has {what}")
     known = np.array([(r << 16) | (g << 8) | b for r, g, b in color_map], np.int32)
@@ -68,7 +68,7 @@ def check_labels(mask: np.ndarray, results: dict) -> None:
 
     Args:
         mask: (H, W) integers.
-        results: ``num_classes`` and ``seg_map_path``; ``ignore_index`` (255 if absent) and ``label_map``.
+        results: ``num_classes`` and ``seg_map_path``; ``ignore_index`` (255 if absent).
 
     Raises:
         DataError: It names the file, the values and the number of pixels.
@@ -79,16 +79,10 @@ def check_labels(mask: np.ndarray, results: dict) -> None:
         in_range = int((mask + np.uint8(1)).max()) <= num_classes
     else:
         in_range = bool(((mask < num_classes) & (mask >= 0) | (mask == ignore_index)).all())
-    if in_range and num_classes != 2:
-        return
-    values, counts = np.unique(mask, return_counts=True)
-    path, label_map = results['seg_map_path'], results.get('label_map') or {}
-    if num_classes == 2 and values.tolist() in ([0, 255], [255]) and 255 not in label_map and ignore_index == 255:
-        raise DataError(f"'{path}' holds no label but 0 and 255, in a dataset of two classes; 255 means \"ignore\".\n"
-                        'If 255 is the second class, give the dataset label_map={255: 1};\n'
-                        'if it does mean "ignore", label_map={255: 255}.')
     if in_range:
         return
+    values, counts = np.unique(mask, return_counts=True)
+    path = results['seg_map_path']
     wrong = ((values >= num_classes) | (values < 0)) & (values != ignore_index)
     values, counts = values[wrong], counts[wrong]
     shown = ', '.join(f'{v} ({n} pixels)' for v, n in zip(values[:6].tolist(), counts[:6].tolist()))

@@ -107,7 +107,7 @@ class LoadAnnotations(BaseTransform):
         reduce_zero_label: Whether 0 means "no class"; None takes the dataset's value.
         backend_args: File backend of MMEngine; None reads local files.
         imdecode_backend: 'pillow' or 'cv2' (both read indices), or 'tifffile' for formats only that one reads.
-        color_map: Colour to label, ``{(r, g, b): id}``, for masks stored as RGB; None takes the dataset's.
+        color_map: Colour to label, ``{(r, g, b): id}``, for masks stored as RGB.
 
     Shape:
         gt_seg_map: (H, W), uint8, or int32 if the labels do not fit; size of the unscaled photo.
@@ -137,7 +137,7 @@ class LoadAnnotations(BaseTransform):
         data = read_bytes(path, self.backend_args)
         mask = decode_mask(data, path, self.imdecode_backend)
         if mask.ndim == 3:
-            mask = apply_color_map(mask, self.color_map or results.get('color_map'), path)
+            mask = apply_color_map(mask, self.color_map, path)
         self._check_size(mask, results)
         reduce_zero_label = results.get('reduce_zero_label')
         if self.reduce_zero_label is not None:
