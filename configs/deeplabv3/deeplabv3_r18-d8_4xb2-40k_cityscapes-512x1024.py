@@ -1,5 +1,7 @@
 """DeepLabV3, ResNetV1c-18, output stride 8, Cityscapes, crops of 512x1024.
 
+Both 3x3 of a basic block are dilated. MMSegmentation dilates the first alone; for its R18 weights set in backbone:
+output_stride=None, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), contract_dilation=True.
 Command: tools/dist_train.sh configs/deeplabv3/deeplabv3_r18-d8_4xb2-40k_cityscapes-512x1024.py 4
 Score here: not yet run.
 """

@@ -1,13 +1,7 @@
 # Cityscapes fine, 2,975 training and 500 validation frames, 19 classes, crops of 769x769.
+_base_ = './cityscapes.py'
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
-        type='CityscapesDataset',
-        data_root='data/cityscapes',
-        data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='LoadAnnotations'),
@@ -18,14 +12,7 @@ train_dataloader = dict(
             dict(type='PackSegInputs'),
         ]))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='CityscapesDataset',
-        data_root='data/cityscapes',
-        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='Resize', scale=(2049, 1025), keep_ratio=True),
@@ -33,17 +20,3 @@ val_dataloader = dict(
             dict(type='LoadAnnotations'),
             dict(type='PackSegInputs'),
         ]))
-
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-
-tta_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [dict(type='Resize', scale_factor=r, keep_ratio=True) for r in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)],
-            [dict(type='RandomFlip', prob=p, direction='horizontal') for p in (0.0, 1.0)],
-            [dict(type='LoadAnnotations')],
-            [dict(type='PackSegInputs')],
-        ])
-]

@@ -1,54 +1,7 @@
 # PASCAL VOC 2012, train enlarged by SBD to 10,582 photos: official masks where they exist, SBD masks
 # (no void border) for the other 9,118.
-# Validation resizes each photo into 2048x512 before the network, as MMSegmentation does; scores are taken at the
-# photo's own size.
+_base_ = './pascal_voc12.py'
 train_dataloader = dict(
-    batch_size=4,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
-        type='PascalVOCDataset',
-        data_root='data/VOCdevkit/VOC2012',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path=['SegmentationClass', 'SegmentationClassAug']),
-        ann_file=['ImageSets/Segmentation/train.txt', 'ImageSets/Segmentation/aug.txt'],
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='LoadAnnotations'),
-            dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
-            dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
-            dict(type='RandomFlip', prob=0.5),
-            dict(type='PhotoMetricDistortion'),
-            dict(type='PackSegInputs'),
-        ]))
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='PascalVOCDataset',
-        data_root='data/VOCdevkit/VOC2012',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        ann_file='ImageSets/Segmentation/val.txt',
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(2048, 512), keep_ratio=True),
-            # Behind any resize: the labels stay at the photo's own size.
-            dict(type='LoadAnnotations'),
-            dict(type='PackSegInputs'),
-        ]))
-
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-
-tta_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [dict(type='Resize', scale_factor=r, keep_ratio=True) for r in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)],
-            [dict(type='RandomFlip', prob=p, direction='horizontal') for p in (0.0, 1.0)],
-            [dict(type='LoadAnnotations')],
-            [dict(type='PackSegInputs')],
-        ])
-]
+        data_prefix=dict(seg_map_path=['SegmentationClass', 'SegmentationClassAug']),
+        ann_file=['ImageSets/Segmentation/train.txt', 'ImageSets/Segmentation/aug.txt']))
