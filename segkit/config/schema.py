@@ -7,6 +7,7 @@ from typing import Any, Callable, Optional
 from mmengine.runner import Runner
 
 from segkit import registry
+from segkit.config.value_types import fits, in_words, wanted_types
 from segkit.errors import ConfigError
 
 # Keys that MMEngine, the Runner or the tools read at the top level besides Runner's own arguments.
@@ -99,6 +100,21 @@ def kind_at(path: tuple[str, ...]) -> Optional[registry.SegkitRegistry]:
     return KINDS.get(keys[-1])
 
 
+def _class_of(node: dict, path: tuple[str, ...]) -> Any:
+    """The class that the dict at ``path`` names; None where the place has no known kind."""
+    kind, name = kind_at(path), node.get('type')
+    if name is None or kind is None:
+        return None
+    try:
+        return kind.get(name) if isinstance(name, str) else name
+    except registry.UnknownNameError as error:
+        place = '.'.join(path)
+        if path[-1] == 'norm_cfg':  # a registry of all modules would list networks here
+            raise ConfigError(f'{place}.type: {name!r} is not a normalisation layer.\n'
+                              'Known: SyncBN, BN, GN, LN, IN.') from None
+        raise ConfigError(f'{place}.type: {error}') from None
+
+
 def keys_at(node: dict, path: tuple[str, ...]) -> Optional[frozenset[str]]:
     """The keys that whatever stands at ``path`` takes; None where that cannot be known.
 
@@ -111,13 +127,9 @@ def keys_at(node: dict, path: tuple[str, ...]) -> Optional[frozenset[str]]:
         return DATALOADER
     if path[-1] in PLAIN:
         return PLAIN[path[-1]]
-    kind, name = kind_at(path), node.get('type')
-    if name is None or kind is None:
+    target = _class_of(node, path)
+    if target is None:
         return None
-    try:
-        target = kind.get(name) if isinstance(name, str) else name
-    except registry.UnknownNameError as error:
-        raise ConfigError(f'{".".join(path)}.type: {error}') from None
     keys = accepted_keywords(target)
     last = [k for k in path if not k.isdigit()][-1]
     return None if keys is None else keys | BESIDES.get(last, frozenset()) | {'type', '_scope_'}
@@ -135,21 +147,23 @@ def parts(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
 
 
 def check_tree(cfg: dict) -> None:
-    """Check every name and keyword of the parts that Runner builds.
+    """Check every name, keyword and kind of value of the parts that Runner builds.
 
     Raises:
-        ConfigError: Naming the first key that its place does not take, and the nearest one it does.
+        ConfigError: Naming the first key that its place does not take, and the nearest one it does, or whose value
+            cannot be meant.
     """
     constructor = (cfg.get('optim_wrapper') or {}).get('constructor') or DEFAULT_CONSTRUCTOR
     for path, node in parts({k: v for k, v in cfg.items() if k in TOP_LEVEL}):
         if not path or path[-1] == 'paramwise_cfg' and constructor != DEFAULT_CONSTRUCTOR:
             continue
         keys = keys_at(node, path)
-        if keys is None:
-            continue
-        for key in node:
+        for key in node if keys is not None else ():
             if key not in keys:
                 raise ConfigError(undefined((*path, key), keys, node.get('type')))
+        for key, hint in wanted_types(_class_of(node, path)).items():
+            if not fits(node.get(key), hint):
+                raise ConfigError(f'{".".join((*path, key))}: expected {in_words(hint)}; got {node[key]!r}.')
 
 
 def undefined(path: tuple[str, ...], keys: Iterable[str], owner: Any = None) -> str:
