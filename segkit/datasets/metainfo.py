@@ -4,6 +4,9 @@ from typing import Optional
 from segkit.datasets.palette import color_map
 from segkit.errors import ConfigError
 
+# What people call the two keys, apart from their names.
+MISNOMERS = ('class_names', 'classnames', 'class', 'names', 'colors', 'colours', 'color_map', 'palettes')
+
 
 def fit_metainfo(name: str, own: dict, info: dict, label_map: Optional[dict], ignore_index: int) -> dict:
     """Return ``info`` with classes, palette and label_map that fit each other.
@@ -16,13 +19,20 @@ def fit_metainfo(name: str, own: dict, info: dict, label_map: Optional[dict], ig
         ignore_index: What the labels of classes that were left out become.
 
     Raises:
-        ConfigError: If there are no classes, a class is not the dataset's, or the palette has another length.
+        ConfigError: If there are no classes, one is there twice or is not the dataset's, the palette has another
+            length, or a key is misnamed.
     """
     classes = info.get('classes')
     if not classes or isinstance(classes, str):
         raise ConfigError(f'{name} needs the names of its classes, got {classes!r}.\n'
                           "Give metainfo=dict(classes=('background', ...)), or the path of a file with one a line.")
     classes = tuple(classes)
+    twice = [one for i, one in enumerate(classes) if one in classes[:i]]
+    if twice:
+        raise ConfigError(f'metainfo.classes of {name} has {twice[0]!r} twice; each class needs a name of its own.')
+    wrong = next((key for key in info if key.lower() in MISNOMERS or key in ('CLASSES', 'PALETTE')), None)
+    if wrong:
+        raise ConfigError(f"{name}: metainfo.{wrong} is read by nothing; the keys are 'classes' and 'palette'.")
     chosen = own.get('classes') is not None and classes != tuple(own['classes'])
     subset = {}
     if chosen:

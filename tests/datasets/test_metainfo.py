@@ -26,6 +26,8 @@ def test_stored_labels_are_mapped_before_the_choice():
 
 @pytest.mark.parametrize('info, word', [
     (dict(), 'names of its classes'), (dict(classes='no/such/file.txt'), 'no/such/file.txt'),
+    (dict(classes=['a', 'c', 'a']), "'a' twice"), (dict(OWN, class_names=['a']), 'metainfo.class_names is read by'),
+    (dict(OWN, PALETTE=[]), 'metainfo.PALETTE'),
     (dict(classes=['a', 'z']), "'z'"), (dict(classes=['a'], palette=[[0, 0, 0]] * 2), '2 colours for 1')])
 def test_errors(info, word):
     with pytest.raises(ConfigError, match=word):

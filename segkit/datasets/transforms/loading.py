@@ -2,6 +2,7 @@
 from typing import Optional
 
 import numpy as np
+from mmcv.image.io import imread_flags
 from mmcv.transforms import BaseTransform
 
 from segkit.errors import ConfigError, DataError
@@ -9,6 +10,8 @@ from segkit.registry import TRANSFORMS
 
 from segkit.datasets.transforms.image_file import decode_image, decode_mask, read_bytes
 from segkit.datasets.transforms.label_values import apply_color_map, apply_label_map, check_labels, drop_zero_label
+
+BACKENDS = ('cv2', 'pillow', 'turbojpeg', 'tifffile')
 
 
 @TRANSFORMS.register_module()
@@ -30,6 +33,7 @@ class LoadImageFromFile(BaseTransform):
         img: (H, W, 3) uint8 BGR. Also sets ``img_shape`` and ``ori_shape``, both (H, W).
 
     Raises:
+        ConfigError: If the backend or colour type is unknown.
         DataError: If the file cannot be read or decoded.
     """
 
@@ -40,6 +44,9 @@ class LoadImageFromFile(BaseTransform):
                  ignore_empty: bool = False,
                  *,
                  backend_args: Optional[dict] = None) -> None:
+        if imdecode_backend not in BACKENDS or color_type not in imread_flags:
+            raise ConfigError(f"LoadImageFromFile.imdecode_backend knows {', '.join(BACKENDS)}, color_type "
+                              f"{', '.join(imread_flags)};\ngot {imdecode_backend!r} and {color_type!r}.")
         self.to_float32 = to_float32
         self.color_type = color_type
         self.imdecode_backend = imdecode_backend

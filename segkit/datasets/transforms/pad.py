@@ -41,6 +41,8 @@ class Pad(BaseTransform):
             raise ConfigError('Pad needs one of `size` (w, h), `size_divisor` and `pad_to_square` (the last two may be '
                               f'combined); got size={size}, size_divisor={size_divisor}, '
                               f'pad_to_square={pad_to_square}.')
+        if size_divisor is not None and size_divisor < 1:
+            raise ConfigError(f'Pad.size_divisor must be 1 or more; got {size_divisor}.')
         if padding_mode not in MODES:
             raise ConfigError(f'Pad.padding_mode knows {MODES}; got {padding_mode!r}.')
         self.size = size

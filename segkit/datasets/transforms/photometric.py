@@ -66,7 +66,7 @@ class PhotoMetricDistortion(BaseTransform):
         if random.randint(2):
             hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
             hue, saturation, value = cv2.split(hsv)
-            turn = random.randint(-self.hue_delta, self.hue_delta)
+            turn = random.randint(-self.hue_delta, self.hue_delta) if self.hue_delta else 0
             hue = cv2.LUT(hue, ((np.arange(256) + turn) % HUES).astype(np.uint8))
             img = cv2.cvtColor(cv2.merge((hue, saturation, value), dst=hsv), cv2.COLOR_HSV2BGR)
         if not contrast_first and random.randint(2):

@@ -4,6 +4,7 @@ from typing import Optional, Union
 
 import numpy as np
 from mmcv.image import imresize
+from mmcv.image.geometric import cv2_interp_codes
 from mmcv.transforms import BaseTransform
 
 from segkit.errors import ConfigError
@@ -32,7 +33,7 @@ class Resize(BaseTransform):
         ``scale_factor`` (w, h) and ``keep_ratio``.
 
     Raises:
-        ConfigError: If neither size is given, or one is not positive.
+        ConfigError: If neither size is given, one is not positive, or ``backend`` or ``interpolation`` is unknown.
     """
 
     def __init__(self,
@@ -43,6 +44,9 @@ class Resize(BaseTransform):
                  interpolation: str = 'bilinear') -> None:
         if scale is None and scale_factor is None:
             raise ConfigError('Resize needs `scale` (w, h) or `scale_factor`; it got neither.')
+        if interpolation not in cv2_interp_codes or backend not in ('cv2', 'pillow'):
+            raise ConfigError(f"Resize.interpolation knows {', '.join(cv2_interp_codes)}, Resize.backend 'cv2' and "
+                              f"'pillow'; got {interpolation!r} and {backend!r}.")
         self.scale = _pair(scale, 'Resize.scale')
         self.scale_factor = _pair(scale_factor, 'Resize.scale_factor')
         self.keep_ratio = keep_ratio
@@ -89,7 +93,8 @@ class RandomResize(BaseTransform):
         As :class:`Resize`.
 
     Raises:
-        ConfigError: If ``scale`` is one pair and ``ratio_range`` is missing or not ordered.
+        ConfigError: If ``scale`` is one pair and ``ratio_range`` is missing or not ordered, or ``resize_type`` does not
+            take an argument.
     """
 
     def __init__(self,
@@ -105,7 +110,11 @@ class RandomResize(BaseTransform):
             raise ConfigError(f'RandomResize.scale must be (w, h) or two such pairs; got {scale}.')
         self.scale = tuple(scale)
         self.ratio_range = ratio_range
-        self.resize = TRANSFORMS.build({'type': resize_type, 'scale': (1, 1), **resize_kwargs})
+        try:
+            self.resize = TRANSFORMS.build({'type': resize_type, 'scale': (1, 1), **resize_kwargs})
+        except TypeError as error:  # what stands in **resize_kwargs escapes the check of the config
+            raise ConfigError(f'RandomResize hands {sorted(resize_kwargs)} on to {resize_type}, which does not take '
+                              f'them all: {error}') from None
 
     def transform(self, results: dict) -> dict:
         """Resize (H, W) to a drawn (h, w)."""
@@ -116,7 +125,7 @@ class RandomResize(BaseTransform):
         if self.pairs is None:
             low, high = self.ratio_range
             ratio = np.random.random_sample() * (high - low) + low
-            return int(self.scale[0] * ratio), int(self.scale[1] * ratio)
+            return max(int(self.scale[0] * ratio), 1), max(int(self.scale[1] * ratio), 1)
         (w0, h0), (w1, h1) = self.pairs
         width = np.random.randint(min(w0, w1), max(w0, w1) + 1)
         return width, np.random.randint(min(h0, h1), max(h0, h1) + 1)
@@ -135,4 +144,4 @@ def _pair(value, name: str) -> Optional[tuple]:
 
 
 def _rounded(width: int, height: int, factor_w: float, factor_h: float) -> tuple[int, int]:
-    return int(width * float(factor_w) + 0.5), int(height * float(factor_h) + 0.5)
+    return max(int(width * float(factor_w) + 0.5), 1), max(int(height * float(factor_h) + 0.5), 1)

@@ -39,6 +39,12 @@ def test_an_unreadable_photo_is_an_error_or_skipped_on_demand(tmp_path):
     assert LoadImageFromFile(ignore_empty=True)(results) is None
 
 
+@pytest.mark.parametrize('option', [dict(color_type='colour'), dict(imdecode_backend='cv3')])
+def test_an_unknown_way_to_decode_is_refused_at_once(option):
+    with pytest.raises(ConfigError, match='color_type color, .*\n.*' + next(iter(option.values()))):
+        LoadImageFromFile(**option)
+
+
 def test_an_array_stands_for_a_file():
     found = LoadImageFromNDArray()(dict(img=np.zeros((5, 7, 3), np.uint8)))
     assert found['ori_shape'] == found['img_shape'] == (5, 7) and found['img_path'] is None

@@ -48,7 +48,7 @@ def test_modes_are_numpys(mode):
 
 
 @pytest.mark.parametrize('options', [dict(), dict(size=(4, 4), size_divisor=2), dict(size=(4, 4), pad_to_square=True),
-                                     dict(size=(4, 4), padding_mode='wrap')])
+                                     dict(size=(4, 4), padding_mode='wrap'), dict(size_divisor=0)])
 def test_wrong_arguments_are_refused(options):
     with pytest.raises(ConfigError, match='Pad'):
         Pad(**options)

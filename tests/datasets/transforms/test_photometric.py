@@ -94,3 +94,11 @@ def test_scaling_of_every_value():
 def test_float_images_are_refused():
     with pytest.raises(ConfigError, match='to_float32'):
         PhotoMetricDistortion()(dict(img=np.zeros((4, 4, 3), np.float32)))
+
+
+def test_a_hue_delta_of_0_leaves_the_hue():
+    grey = np.full((4, 4, 3), 90, np.uint8)
+    still = PhotoMetricDistortion(brightness_delta=0, contrast_range=(1, 1), saturation_range=(1, 1), hue_delta=0)
+    for seed in range(8):
+        np.random.seed(seed)
+        assert np.array_equal(still(dict(img=grey))['img'], grey)

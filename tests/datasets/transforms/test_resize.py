@@ -65,6 +65,12 @@ def test_random_scale_between_two_pairs():
     assert sizes[:, 1].min() == 30 and sizes[:, 1].max() == 50  # widths
 
 
+def test_an_edge_has_at_least_one_pixel():
+    assert Resize(scale=(10, 10), keep_ratio=True)(sample(1, 90))['img_shape'] == (1, 10)
+    tiny = RandomResize(scale=(10, 10), ratio_range=(0.01, 0.02), keep_ratio=True)
+    assert tiny(sample(40, 50))['img_shape'] == (1, 1)
+
+
 def test_a_list_from_a_config_file_serves_as_scale():
     assert Resize(scale=[60, 20])(sample(40, 50))['img_shape'] == (20, 60)
     RandomResize(scale=[2048, 512], ratio_range=[0.5, 2.0])
@@ -73,7 +79,8 @@ def test_a_list_from_a_config_file_serves_as_scale():
 @pytest.mark.parametrize('make', [
     lambda: Resize(), lambda: Resize(scale=(0, 10)), lambda: Resize(scale=(1, 2, 3)),
     lambda: RandomResize(scale=(2048, 512)), lambda: RandomResize(scale=(2048, 512), ratio_range=(2.0, 0.5)),
-    lambda: RandomResize(scale=[(1, 2)]),
+    lambda: RandomResize(scale=[(1, 2)]), lambda: Resize(scale=9, interpolation='bilnear'),
+    lambda: Resize(scale=9, backend='cv3'), lambda: RandomResize(scale=(9, 9), ratio_range=(1, 2), keep_ration=True),
 ])
 def test_sizes_that_cannot_be_used_are_refused(make):
     with pytest.raises(ConfigError, match='Resize'):
