@@ -1,13 +1,27 @@
 """What the command lines of train.py and test.py have in common."""
 import argparse
+import difflib
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import segkit
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are short and name the nearest option."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line and leave with status 2."""
+        unknown = re.search(r'unrecognized arguments: (--[\w-]+)', message)
+        if unknown:
+            near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
+            message += f'\nNearest: {near[0]}' if near else ''
+        self.exit(2, f'error: {message}\n{self.prog} --help lists the options.\n')
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

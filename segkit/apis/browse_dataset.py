@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from segkit.apis.arguments import Parser
+
 if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import Config
@@ -13,7 +15,7 @@ PAGE = 16
 
 def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description='Show what the network really sees: images after the whole pipeline and the preprocessor, with '
         'their labels over them.', epilog='example: python tools/analysis/browse_dataset.py '
         'configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py --number 16')

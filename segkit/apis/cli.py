@@ -1,4 +1,5 @@
 """How the command-line tools end: quietly, or with an error that a user can act on."""
+import errno
 import re
 import sys
 import traceback
@@ -10,13 +11,17 @@ from segkit.errors import SegkitError
 USER_ERROR = 2
 INTERRUPTED = 130
 MAX_LINES = 4
+# What a machine answers where a file or folder cannot be made or written, or its disk is full.
+PLACES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC,
+          errno.EDQUOT, errno.ENAMETOOLONG)
 
 
 def run(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[Sequence[str]] = None) -> None:
     """Call a tool's ``main`` and leave the process.
 
     A :class:`~segkit.errors.SegkitError` is printed without a stack trace, exit status 2; ``--debug`` on the command
-    line shows the trace. Ctrl-C ends with status 130. Any other exception is a defect and keeps its trace.
+    line shows the trace. So is a file or folder that cannot be read or written. Ctrl-C ends with status 130. Any
+    other exception is a defect and keeps its trace.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
@@ -34,6 +39,16 @@ def run(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[Sequence
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
         sys.stderr.close()
         _leave(0)
+    except OSError as error:
+        if error.errno not in PLACES:
+            raise
+        if '--debug' in argv:
+            traceback.print_exc()
+        _end_live_line()
+        where = f'{error.filename}: ' if error.filename else ''
+        print(f'error: {where}{error.strerror}.\nCheck that path, its rights, and the room on its disk.',
+              file=sys.stderr, flush=True)
+        _leave(USER_ERROR)
 
 
 def message_of(error: SegkitError) -> str:

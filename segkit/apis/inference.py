@@ -44,6 +44,10 @@ def init_model(config: Union[str, Path, Config],
             cfg.merge_from_dict(cfg_options)
     else:
         cfg = load_config(config, cfg_options)
+    try:
+        torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device (--device): expected cuda:N or cpu, got {device!r}.") from error
     if device.startswith('cuda') and not torch.cuda.is_available():
         print_log(f'{device} is not available; predicting on the CPU', 'current')
         device = 'cpu'

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 import segkit
+from segkit.apis.arguments import Parser
 from segkit.errors import DataError
 
 EXAMPLE = """example:
@@ -20,8 +21,8 @@ palette PNG) and NAME.json (share of the area of each class).
 
 def parser() -> argparse.ArgumentParser:
     """The command line of predict.py."""
-    p = argparse.ArgumentParser('predict.py', description='Predict the classes of photos.', epilog=EXAMPLE,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser('predict.py', description='Predict the classes of photos.', epilog=EXAMPLE,
+               formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('source', metavar='IMAGE|FOLDER', help='an image, or a folder of images')
     p.add_argument('config', help='a config file')
     p.add_argument('checkpoint', help='a checkpoint file or URL')
@@ -35,7 +36,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f'expected 0 to 1, got {text}')
     return value

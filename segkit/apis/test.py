@@ -4,7 +4,7 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Optional
 
-from segkit.apis.arguments import add_common, load
+from segkit.apis.arguments import Parser, add_common, load
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -17,8 +17,8 @@ The files of the test go to the folder test/ inside the run folder.
 
 def parser() -> argparse.ArgumentParser:
     """The command line of test.py; flags are MMSegmentation's."""
-    p = argparse.ArgumentParser('test.py', description='Evaluate a segmentor.', epilog=EXAMPLE,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser('test.py', description='Evaluate a segmentor.', epilog=EXAMPLE,
+               formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('config', help='a config file')
     p.add_argument('checkpoint', help='a checkpoint file or URL')
     p.add_argument('--out', metavar='DIR', help='write each prediction there as palette PNG (default: not written)')

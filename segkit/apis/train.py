@@ -3,7 +3,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Optional
 
-from segkit.apis.arguments import add_common, load
+from segkit.apis.arguments import Parser, add_common, load
 
 EXAMPLE = """example:
   python tools/train.py configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py
@@ -13,8 +13,8 @@ EXAMPLE = """example:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of train.py; flags are MMSegmentation's."""
-    p = argparse.ArgumentParser('train.py', description='Train a segmentor.', epilog=EXAMPLE,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser('train.py', description='Train a segmentor.', epilog=EXAMPLE,
+               formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('config', help='a config file')
     p.add_argument('--resume', action='store_true',
                    help='go on from the latest checkpoint of the run folder, or from load_from of the config')

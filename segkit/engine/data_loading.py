@@ -29,7 +29,7 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
             unless the config says otherwise.
 
     Raises:
-        ConfigError: If a key is not one of DataLoader's, or the batch is larger than a finite sampler's epoch.
+        ConfigError: If a key or value is not one of DataLoader's, or the batch is larger than a finite sampler's epoch.
     """
     cfg = copy.deepcopy(cfg)
     dataset = cfg.pop('dataset')
@@ -61,8 +61,12 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
                           "torch's DataLoader takes.\nFor a part of the dataset use dataset.indices.")
     # torch says this in four lines, here and again when the processes start; ours is below.
     warnings.filterwarnings('ignore', message='This DataLoader will create', category=UserWarning)
-    loader = DataLoader(dataset, sampler=sampler if batch_sampler is None else None, batch_sampler=batch_sampler,
-                        collate_fn=collate, worker_init_fn=worker_init, **cfg)
+    try:
+        loader = DataLoader(dataset, sampler=sampler if batch_sampler is None else None, batch_sampler=batch_sampler,
+                            collate_fn=collate, worker_init_fn=worker_init, **cfg)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f'{"train" if training else "val or test"}_dataloader: torch refuses its values: '
+                          f'{error}') from error
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     if workers > cores:
         print_log(f'num_workers={workers} in a dataloader, and {cores} cores here: fewer may be faster.', 'current')

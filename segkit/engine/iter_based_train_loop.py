@@ -10,6 +10,7 @@ from mmengine.runner import BaseLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from segkit.errors import ConfigError
 from segkit.registry import LOOPS
 
 
@@ -28,6 +29,9 @@ class IterBasedTrainLoop(BaseLoop):
         val_interval: Iterations between validations; the last iteration is always validated.
         val_begin: The first iteration that may be validated.
         dynamic_intervals: ``[(iteration, interval), ...]``: the validation interval from that iteration on.
+
+    Raises:
+        ConfigError: If ``max_iters`` or ``val_interval`` is no number above 0.
     """
 
     def __init__(self,
@@ -37,6 +41,8 @@ class IterBasedTrainLoop(BaseLoop):
                  val_interval: int = 1000,
                  val_begin: int = 1,
                  dynamic_intervals: Optional[Sequence[tuple[int, int]]] = None) -> None:
+        _above_zero('max_iters', max_iters)
+        _above_zero('val_interval', val_interval)
         super().__init__(runner, dataloader)
         self.max_iters = int(max_iters)
         self.max_epochs = 1  # MMEngine's hooks ask each loop for its epochs
@@ -62,11 +68,16 @@ class IterBasedTrainLoop(BaseLoop):
         """Train to the end and return the model."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
+        if self._iter >= self.max_iters:
+            print_log(f'nothing is left to train: {self._iter} iterations are done, train_cfg.max_iters is '
+                      f'{self.max_iters}.', 'current')
+        if self._iter and self._is_validated() and self.runner.validated_at != self._iter:
+            print_log(f'the validation at iteration {self._iter} was broken off; it is done now.', 'current')
+            self.runner.val_loop.run()
         batches = batches_from(self.dataloader, self._iter, self.runner.world_size)
         self.runner.model.train()
         while self._iter < self.max_iters and not self.stop_training:
             self.run_iter(next(batches))
-            self.val_interval = [interval for start, interval in self._intervals if start <= self._iter + 1][-1]
             if self._is_validated():
                 self.runner.val_loop.run()
                 self.runner.model.train()
@@ -84,9 +95,15 @@ class IterBasedTrainLoop(BaseLoop):
         self._iter += 1
 
     def _is_validated(self) -> bool:
+        self.val_interval = [interval for start, interval in self._intervals if start <= self._iter + 1][-1]
         if self.runner.val_loop is None or self._iter < self.val_begin:
             return False
         return self._iter % self.val_interval == 0 or self._iter == self.max_iters
+
+
+def _above_zero(name: str, value: Any) -> None:
+    if not isinstance(value, (int, float)) or value <= 0:
+        raise ConfigError(f'train_cfg.{name}: expected a number of iterations above 0, got {value!r}.')
 
 
 def step_seed(seed: int, iteration: int, rank: int) -> int:

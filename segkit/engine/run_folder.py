@@ -1,9 +1,10 @@
-"""Files of a run folder: replaced at once, so that a reader or a kill never meets half a file."""
+"""Files of a run folder: replaced at once, so that a reader or a kill never meets half a file; one table grows."""
 import csv
 import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -35,19 +36,34 @@ class MetricsTable:
     def __init__(self, path: Path, resumed_at: int = 0) -> None:
         self.path = path
         self.rows: dict[int, dict[str, str]] = {}
+        self._columns: Optional[dict] = None  # those of the file, once this table has written it
         if resumed_at and path.exists():
-            for row in csv.DictReader(io.StringIO(path.read_text())):
+            text = path.read_text()
+            whole = text[:text.rfind('\n') + 1]  # a kill may leave half a row at the end
+            for row in csv.DictReader(io.StringIO(whole)):
                 iteration = int(row.pop('iter'))
                 if iteration <= resumed_at:
                     self.rows[iteration] = {name: value for name, value in row.items() if value}
 
     def add(self, iteration: int, values: Mapping[str, float]) -> None:
-        """Put values into the row of an iteration and write the file."""
+        """Put values into the row of an iteration; a row behind the others is appended to the file.
+
+        The file is written anew only where a row or the columns change, which a validation does: otherwise a run would
+        write its whole table once for each row of it.
+        """
+        new = iteration > max(self.rows, default=-1)
         row = self.rows.setdefault(iteration, {})
         row.update({name: f'{value:.6g}' for name, value in values.items()})
-        names = dict.fromkeys(name for row in self.rows.values() for name in row)
+        appended = new and self._columns is not None and row.keys() <= self._columns.keys()
+        if not appended:
+            self._columns = dict.fromkeys(name for row in self.rows.values() for name in row)
         text = io.StringIO()
-        writer = csv.DictWriter(text, ['iter', *names], lineterminator='\n')
+        writer = csv.DictWriter(text, ['iter', *self._columns], lineterminator='\n')
+        if appended:
+            writer.writerow(dict(iter=iteration, **row))
+            with open(self.path, 'a') as file:
+                file.write(text.getvalue())
+            return
         writer.writeheader()
         writer.writerows(dict(iter=key, **self.rows[key]) for key in sorted(self.rows))
         write_bytes(self.path, text.getvalue().encode())

@@ -121,7 +121,8 @@ def find_last_checkpoint(work_dir: str) -> str:
     pointer = folder / 'last_checkpoint'
     if pointer.is_file():
         named = Path(pointer.read_text().strip())
-        for path in (named, folder / named.name):  # the second one where the folder was moved
+        # In a copied or moved folder the name still leads to the old place, so a file beside it comes first.
+        for path in (folder / named.name, named):
             if path.is_file():
                 return str(path)
     numbered = [(int(m[1]), p) for p in folder.glob('*.pth') if (m := re.fullmatch(r'(?:iter|epoch)_(\d+)', p.stem))]

@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from segkit import checkpoint as files
-from segkit.engine import environment, protocol, run_state
+from segkit.engine import environment, protocol, run_arguments, run_state
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
 from segkit.engine.run_config import RunConfig
@@ -27,7 +27,6 @@ from segkit.engine.schedule import fill_ends
 from segkit.errors import CheckpointError, ConfigError
 from segkit.registry import RUNNERS
 
-DEFAULT_SEED = 0
 _RUNS = itertools.count()
 
 
@@ -54,12 +53,12 @@ class SegRunner(Runner):
     def __init__(self, *args: Any, cfg: Optional[Config] = None, randomness: Optional[dict] = None,
                  **kwargs: Any) -> None:
         randomness = dict(randomness or {})
-        if randomness.get('seed') is None:
-            randomness['seed'] = DEFAULT_SEED
+        randomness['seed'] = run_arguments.seed(randomness.get('seed'))
         if cfg is not None:
             cfg = RunConfig.of(cfg if isinstance(cfg, Config) else Config(cfg))
         self.log_interval = 1  # iterations between logged ones; ProgressHook sets it
-        super().__init__(*args, cfg=cfg, randomness=randomness, **_complete(kwargs))
+        self.validated_at: Optional[int] = None  # the iteration of the last validation on record; likewise
+        super().__init__(*args, cfg=cfg, randomness=randomness, **run_arguments.complete(kwargs))
         if not isinstance(self.cfg, RunConfig):
             self.cfg = RunConfig.of(self.cfg)
 
@@ -165,6 +164,7 @@ class SegRunner(Runner):
         self.param_schedulers = fill_ends(self.param_schedulers, loop)
         different = self._randomness_cfg.get('diff_rank_seed', False)
         self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, different, training=True)
+        run_arguments.check_num_classes(run_state.bare(self.model), self._train_dataloader.dataset)
         return self._checked(super().build_train_loop(loop), 'training')
 
     def build_val_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
@@ -188,16 +188,27 @@ class SegRunner(Runner):
             self.logger.info(f'{name}: {check(loop.dataloader.dataset)}')
         return loop
 
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """The optimizer in its wrapper."""
+        with run_arguments.named('optim_wrapper', optim_wrapper):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """The schedules of learning rate and momentum."""
+        with run_arguments.named('param_scheduler', scheduler):
+            return super().build_param_scheduler(scheduler)
+
     def train(self) -> nn.Module:
         """Train; returns the model.
 
         Raises:
-            ConfigError: If there is nothing to resume.
+            ConfigError: If the model cannot learn the dataset's classes, or a value cannot be used.
             CheckpointError: If a checkpoint cannot be read or does not fit.
             DataError: If a file of the data cannot be used.
         """
-        if self._resume and self._load_from is None:
-            self._load_from = run_state.find_last_checkpoint(self.work_dir)
+        if not self._resume and list(Path(self.work_dir).glob('iter_*.pth')):
+            self.logger.warning(f'{self.work_dir} holds checkpoints of an earlier run; this one starts anew and does '
+                                'not remove them. (--resume goes on from the last one.)')
         return super().train()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -310,23 +321,3 @@ class SegRunner(Runner):
         checkpoint = run_state.capture(self, {**here, **(meta or {})}, save_optimizer, save_param_scheduler)
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
         files.write_atomic(checkpoint, os.path.join(out_dir, filename))
-
-
-def _complete(given: dict) -> dict:
-    """Runner's keyword arguments with the loop filled in where data and metric of a validation or test are given.
-
-    Raises:
-        ConfigError: If only some of the keys are given that belong together.
-    """
-    given = dict(given)
-    for name in ('val', 'test'):
-        if given.get(f'{name}_dataloader') is not None and given.get(f'{name}_cfg') is None:
-            given[f'{name}_cfg'] = dict(type=f'{name.capitalize()}Loop')
-    for keys in (('train_dataloader', 'train_cfg', 'optim_wrapper'), ('val_dataloader', 'val_cfg', 'val_evaluator'),
-                 ('test_dataloader', 'test_cfg', 'test_evaluator')):
-        missing = [key for key in keys if given.get(key) is None]
-        if 0 < len(missing) < len(keys):
-            there = [key for key in keys if key not in missing]
-            raise ConfigError(f'The config has {" and ".join(there)}, but no {" and no ".join(missing)}.\n'
-                              'Add what is missing, or set the others to None.')
-    return given

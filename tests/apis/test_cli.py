@@ -60,3 +60,14 @@ def test_error_of_a_loader_process_is_its_message():
         next(iter(torch.utils.data.DataLoader(Broken(), num_workers=1)))
     assert 'Traceback' in str(caught.value)
     assert message_of(caught.value) == 'mask.png has label 37 on 5 pixels.\nCorrect the mask.'
+
+
+def test_path_that_cannot_be_written_is_the_user_s_to_mend(tmp_path, capsys):
+    (tmp_path / 'file').touch()
+    code, err = ended(lambda argv: (tmp_path / 'file/folder').mkdir(), [], capsys)
+    assert code == 2 and err.startswith(f"error: {tmp_path}/file/folder: Not a directory.")
+
+
+def test_other_error_of_the_system_is_a_defect():
+    with pytest.raises(ConnectionRefusedError):
+        run(fails(ConnectionRefusedError(111, 'refused')), [])

@@ -6,7 +6,17 @@ import pytest
 from PIL import Image
 
 from segkit.apis import predict
+from segkit.apis.cli import run
 from segkit.errors import DataError
+
+
+def test_unknown_device(trained, tmp_path, capsys):
+    config, checkpoint = trained
+    with pytest.raises(SystemExit) as left:
+        run(predict.main, [str(tmp_path / 'data/JPEGImages'), str(config), str(checkpoint), '--out-dir',
+                           str(tmp_path / 'o'), '--device', 'gpu'])
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "error: device (--device): expected cuda:N or cpu, got 'gpu'.\n"
 
 
 def test_folder(trained, tmp_path, capsys):

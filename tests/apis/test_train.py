@@ -55,6 +55,56 @@ def test_misspelt_override(tiny_config, capsys):
 
 def test_nothing_to_resume(tiny_config, tmp_path, capsys):
     assert '--resume' in error_of(train.main, [tiny_config, '--resume', '--work-dir', tmp_path / 'new'], capsys)
+    assert not (tmp_path / 'new').exists()
+
+
+def test_resume_of_a_finished_run_says_so(trained, tmp_path, capsys):
+    config, _ = trained
+    capsys.readouterr()
+    train.main([str(config), '--work-dir', str(tmp_path / 'run'), '--resume', '--cfg-options', 'train_cfg.max_iters=3'])
+    out = capsys.readouterr().out
+    assert 'nothing is left to train: 3 iterations are done' in out and 'validation' not in out
+
+
+def test_start_in_the_folder_of_another_run_says_so(trained, tmp_path, capsys):
+    config, _ = trained
+    capsys.readouterr()
+    train.main([str(config), '--work-dir', str(tmp_path / 'run'), '--cfg-options', 'train_cfg.max_iters=1'])
+    assert 'warning: ' + str(tmp_path / 'run') + ' holds checkpoints of an earlier run' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('override, said', [
+    ('train_cfg.max_iters=0', 'train_cfg.max_iters'),
+    ('train_cfg.max_iters=abc', "got 'abc'"),
+    ('train_cfg.val_interval=0', 'train_cfg.val_interval'),
+    ('train_dataloader.batch_size=0', 'train_dataloader'),
+    ('train_dataloader.num_workers=-1', 'num_workers'),
+    ('default_hooks.logger.interval=0', 'default_hooks.logger.interval'),
+    ('optim_wrapper.optimizer.lr=-1', 'Invalid learning rate: -1'),
+    ('optim_wrapper.optimizer.lr=abc', 'optim_wrapper.optimizer.lr'),
+    ('param_scheduler.0.begin=9', 'param_scheduler'),
+    ('randomness.seed=abc', 'randomness.seed'),
+    ('log_level=LOUD', 'log_level'),
+    ('model.num_classes=2', 'model.num_classes is 2, but the dataset of train_dataloader has 3 classes'),
+    ('model.num_classes=5', 'Set model.num_classes=3'),
+])
+def test_value_that_cannot_be_used(tiny_config, tmp_path, capsys, override, said):
+    assert said in error_of(train.main, [tiny_config, '--work-dir', tmp_path / 'w', '--cfg-options', override], capsys)
+
+
+def test_hook_set_to_none_is_left_out(tiny_config, tmp_path, capsys):
+    train.main([str(tiny_config), '--work-dir', str(tmp_path / 'w'), '--cfg-options', 'train_cfg.max_iters=1',
+                'default_hooks.visualization=None', 'default_hooks.logger=None'])
+    assert 'iter 1/1' not in capsys.readouterr().out and (tmp_path / 'w/iter_1.pth').exists()
+
+
+def test_run_folder_that_cannot_be_made(tiny_config, capsys):
+    assert f'{tiny_config}: File exists' in error_of(train.main, [tiny_config, '--work-dir', tiny_config], capsys)
+
+
+def test_misspelt_option(tiny_config, capsys):
+    err = error_of(train.main, [tiny_config, '--works-dir', 'x'], capsys)
+    assert err.startswith('error: unrecognized arguments: --works-dir x\nNearest: --work-dir\n')
 
 
 def test_config_without_training(tiny_config, tmp_path, capsys):

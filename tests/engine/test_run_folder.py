@@ -41,6 +41,23 @@ def test_a_new_run_starts_an_empty_table(tmp_path):
     assert MetricsTable(tmp_path / 'other.csv', resumed_at=5).rows == {}
 
 
+def test_a_row_is_appended_where_the_columns_stay(tmp_path):
+    table = MetricsTable(tmp_path / 'metrics.csv')
+    table.add(10, dict(loss=1, lr=2))
+    place = (tmp_path / 'metrics.csv').stat().st_ino
+    table.add(20, dict(lr=4, loss=3))  # in another order
+    table.add(30, dict(loss=5))
+    assert (tmp_path / 'metrics.csv').stat().st_ino == place
+    assert (tmp_path / 'metrics.csv').read_text() == 'iter,loss,lr\n10,1,2\n20,3,4\n30,5,\n'
+    table.add(20, dict(mIoU=6))
+    assert (tmp_path / 'metrics.csv').read_text() == 'iter,loss,lr,mIoU\n10,1,2,\n20,3,4,6\n30,5,,\n'
+
+
+def test_half_a_row_is_forgotten(tmp_path):
+    (tmp_path / 'metrics.csv').write_text('iter,loss,lr\n10,1,2\n20,3.')
+    assert MetricsTable(tmp_path / 'metrics.csv', resumed_at=20).rows == {10: dict(loss='1', lr='2')}
+
+
 def test_files_are_replaced_whole(tmp_path):
     write_bytes(tmp_path / 'new' / 'a.txt', b'1')
     write_bytes(tmp_path / 'new' / 'a.txt', b'2')

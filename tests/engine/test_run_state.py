@@ -19,6 +19,14 @@ def test_last_checkpoint_is_the_one_named(tmp_path):
     assert run_state.find_last_checkpoint(tmp_path) == str(tmp_path / 'iter_9.pth')
 
 
+def test_copy_of_a_run_folder_goes_on_from_its_own_checkpoint(tmp_path):
+    for folder in ('run', 'copy'):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / 'iter_9.pth').touch()
+        (tmp_path / folder / 'last_checkpoint').write_text(str(tmp_path / 'run/iter_9.pth'))
+    assert run_state.find_last_checkpoint(tmp_path / 'copy') == str(tmp_path / 'copy/iter_9.pth')
+
+
 def test_best_weights_are_nothing_to_resume(tmp_path):
     (tmp_path / 'best_mIoU.pth').touch()
     with pytest.raises(ConfigError, match='--resume: no checkpoint in'):

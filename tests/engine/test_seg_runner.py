@@ -126,8 +126,10 @@ def test_moved_folder_is_resumed(run, tmp_path):
 
 def test_other_class_count_is_said_in_words(run, tmp_path):
     run(train_cfg__max_iters=2).train()
+    four = dict(classes=('ground', 'green', 'red', 'blue'), palette=[[i] * 3 for i in range(4)])
     with pytest.raises(CheckpointError, match='3 classes, the model 4') as caught:
-        run('other', load_from=str(tmp_path / 'run/iter_2.pth'), model__num_classes=4).train()
+        run('other', load_from=str(tmp_path / 'run/iter_2.pth'), model__num_classes=4,
+            train_dataloader__dataset__metainfo=four, val_dataloader__dataset__metainfo=four).train()
     assert len(str(caught.value).splitlines()) <= 4
 
 
@@ -241,3 +243,28 @@ class _Rates:
                 seen.append([group['lr'] for group in runner.optim_wrapper.param_groups])
 
         return Rates()
+
+
+def test_validation_that_was_broken_off_is_done_when_the_run_is_resumed(run, tmp_path):
+    whole, broken = run('whole'), run('broken')
+    whole.train()
+
+    def killed():
+        if broken.iter == 6:
+            raise KeyboardInterrupt
+        validate()
+
+    broken.val_loop  # built by asking for it
+    validate, broken.val_loop.run = broken.val_loop.run, killed
+    with pytest.raises(KeyboardInterrupt):
+        broken.train()
+    run('broken', resume=True).train()
+
+    def scores(folder):
+        rows = [json.loads(line) for line in (tmp_path / folder / 'vis_data/scalars.json').read_text().splitlines()]
+        return [(row['step'], row['mIoU']) for row in rows if 'mIoU' in row]
+
+    assert [step for step, _ in scores('broken')] == [3, 6]
+    assert scores('broken') == scores('whole')
+    run('broken', resume=True).train()  # and only once
+    assert scores('broken') == scores('whole')

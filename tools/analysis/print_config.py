@@ -1,9 +1,11 @@
 """Show a config as it is after merging, and which file each top-level key comes from."""
 import argparse
 
+from segkit.apis.arguments import Parser
+
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, epilog='example: python tools/analysis/print_config.py '
         'configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py --cfg-options crop_size="(96, 96)"')
     parser.add_argument('config', help='config file')

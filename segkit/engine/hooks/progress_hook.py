@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Optional
 
 import torch
-from mmengine.dist import master_only
+from mmengine.dist import broadcast_object_list, master_only
 from mmengine.hooks import Hook
 
 from segkit.engine.run_state import bare
+from segkit.errors import ConfigError
 from segkit.registry import HOOKS
 
 REDRAW_SECONDS = 0.2
@@ -31,11 +32,16 @@ class ProgressHook(Hook):
     Args:
         interval: Iterations between logged ones.
         log_metric_by_epoch: Whether a validation's scores are put at the epoch, not at the iteration.
+
+    Raises:
+        ConfigError: If ``interval`` is no whole number above 0.
     """
 
     priority = 'BELOW_NORMAL'
 
     def __init__(self, interval: int = 50, log_metric_by_epoch: bool = False) -> None:
+        if not isinstance(interval, int) or interval < 1:
+            raise ConfigError(f'default_hooks.logger.interval: expected iterations, at least 1, got {interval!r}.')
         self.interval = interval
         self.log_metric_by_epoch = log_metric_by_epoch
         self._validation_seconds = 0.0
@@ -47,7 +53,9 @@ class ProgressHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Start the clock; leave out of scalars.json what was written behind the iteration that is gone on from."""
         runner.log_interval = self.interval
-        _forget_later(Path(runner.log_dir, 'vis_data', 'scalars.json'), runner.iter)
+        told = [_forget_later(Path(runner.log_dir, 'vis_data', 'scalars.json'), runner.iter)]
+        broadcast_object_list(told)  # all processes have to agree whether a validation is missing
+        runner.validated_at = runner.iter if told[0] else None
         self._restart(runner)
         self._redrawn = 0.0
 
@@ -151,6 +159,7 @@ class ProgressHook(Hook):
         where = f'validation at {"epoch" if self.log_metric_by_epoch else "iter"} {step}' if training else 'validation'
         runner.logger.info(f'{where}: {scores(metrics)}  ({len(runner.val_dataloader.dataset)} images in '
                            f'{duration(taken)})')
+        runner.validated_at = runner.iter if training else None
         if metrics:
             runner.visualizer.add_scalars(metrics, step=step)
 
@@ -177,12 +186,18 @@ class ProgressHook(Hook):
 
 
 @master_only
-def _forget_later(path: Path, iteration: int) -> None:
-    """Drop the rows of an earlier run, or of what a killed run did after its last checkpoint."""
-    if path.is_file():
-        rows = path.read_text().splitlines(keepends=True)
-        kept = [row for row in rows if row.endswith('\n') and json.loads(row).get('step', 0) <= iteration]
-        path.write_text(''.join(kept if iteration else []))
+def _forget_later(path: Path, iteration: int) -> bool:
+    """Drop the rows of an earlier run, or of what a killed run did after its last checkpoint.
+
+    Returns:
+        Whether the rows that are left hold a validation at ``iteration``.
+    """
+    if not path.is_file():
+        return False
+    rows = [row for row in path.read_text().splitlines(keepends=True) if row.endswith('\n')]
+    kept = [(row, json.loads(row)) for row in rows if iteration and json.loads(row).get('step', 0) <= iteration]
+    path.write_text(''.join(row for row, _ in kept))
+    return any(values.get('step') == iteration and 'loss' not in values for _, values in kept)
 
 
 def scores(metrics: dict[str, float]) -> str:

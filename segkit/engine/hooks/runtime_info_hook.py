@@ -10,13 +10,17 @@ from segkit.errors import SegkitError
 from segkit.registry import HOOKS
 
 
+LONGEST_WINDOW = 10000  # iterations that the message hub remembers of each number
+
+
 @HOOKS.register_module()
 class RuntimeInfoHook(MMEngineRuntimeInfoHook):
     """Records losses in the message hub at the iterations that are logged.
 
     Reference: MMEngine's hook of this name. That one asks the device for each loss at each iteration, which makes
     the CPU wait for the GPU; here the losses of an interval are asked for at once. The config is not copied into
-    the message hub. A loss that is not finite ends the run, with the last checkpoints untouched.
+    the message hub, which remembers the latest 10,000 values of each number: MMEngine's remembers a million and copies
+    them all at each step. A loss that is not finite ends the run, with the last checkpoints untouched.
 
     Raises:
         SegkitError: At a logged iteration, if a loss since the last one was NaN or infinite.
@@ -58,3 +62,5 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
                         'after it.\nLower optim_wrapper.optimizer.lr, set optim_wrapper.clip_grad=dict(max_norm=1.0), '
                         'or train without --amp.')
                 runner.message_hub.update_scalar(f'train/{name}', number)
+        for history in runner.message_hub.log_scalars.values():
+            history.max_length = LONGEST_WINDOW

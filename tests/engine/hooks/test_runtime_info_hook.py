@@ -58,3 +58,10 @@ def test_accuracy_may_be_undefined(hook, runner):
 
 def test_config_is_not_in_the_message_hub(hook, runner):
     assert 'cfg' not in runner.message_hub.runtime_info
+
+
+def test_the_message_hub_remembers_a_bounded_history(hook, runner, monkeypatch):
+    monkeypatch.setattr('segkit.engine.hooks.runtime_info_hook.LONGEST_WINDOW', 4)
+    for i in range(20):
+        step(hook, runner, i, float(i))
+    assert history(runner)[-4:] == [16.0, 17.0, 18.0, 19.0] and len(history(runner)) <= 4

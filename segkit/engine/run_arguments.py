@@ -1,0 +1,85 @@
+"""What a runner is given: completed, and refused where it could only fail later."""
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Optional
+
+from torch import nn
+
+from segkit.engine.run_state import find_last_checkpoint
+from segkit.errors import ConfigError
+
+DEFAULT_SEED = 0
+MMENGINE_S_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+
+
+def complete(given: dict) -> dict:
+    """Runner's keyword arguments with what follows from the others.
+
+    Where data and metric of a validation or test are given, the loop is filled in; where a run is to be resumed, the
+    checkpoint, before a folder is made for it; a hook set to None is left out.
+
+    Raises:
+        ConfigError: If only some of the keys are given that belong together, there is nothing to resume, or
+            ``log_level`` is none.
+    """
+    given = dict(given)
+    for name in ('val', 'test'):
+        if given.get(f'{name}_dataloader') is not None and given.get(f'{name}_cfg') is None:
+            given[f'{name}_cfg'] = dict(type=f'{name.capitalize()}Loop')
+    for keys in (('train_dataloader', 'train_cfg', 'optim_wrapper'), ('val_dataloader', 'val_cfg', 'val_evaluator'),
+                 ('test_dataloader', 'test_cfg', 'test_evaluator')):
+        missing = [key for key in keys if given.get(key) is None]
+        if 0 < len(missing) < len(keys):
+            there = [key for key in keys if key not in missing]
+            raise ConfigError(f'The config has {" and ".join(there)}, but no {" and no ".join(missing)}.\n'
+                              'Add what is missing, or set the others to None.')
+    if given.get('resume') and given.get('load_from') is None and given.get('train_cfg') is not None:
+        given['load_from'] = find_last_checkpoint(given['work_dir'])
+    if given.get('default_hooks'):  # MMEngine drops those it knows, and fails at any other that is None
+        given['default_hooks'] = {name: hook for name, hook in given['default_hooks'].items()
+                                  if hook is not None or name in MMENGINE_S_HOOKS}
+    level = given.get('log_level', 'INFO')
+    if isinstance(level, str) and not isinstance(logging.getLevelName(level), int):
+        raise ConfigError(f'log_level: expected DEBUG, INFO, WARNING or ERROR, got {level!r}.')
+    return given
+
+
+def seed(given: Any) -> int:
+    """The seed of a run; 0 where none is given, so that a command repeats.
+
+    Raises:
+        ConfigError: If it is no whole number from 0 to 2**32 - 1.
+    """
+    if given is None:
+        return DEFAULT_SEED
+    if not isinstance(given, int) or not 0 <= given < 2**32:
+        raise ConfigError(f'randomness.seed: expected a whole number from 0 to 2**32 - 1, got {given!r}.')
+    return given
+
+
+@contextmanager
+def named(key: str, cfg: Any) -> Iterator[None]:
+    """Put the config key before what torch or MMEngine say of a value that they cannot use.
+
+    Raises:
+        ConfigError: If something is built from ``cfg`` inside and its values are refused.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f'{key}: nothing can be built from its values: {error}\nIt is {cfg}.') from error
+
+
+def check_num_classes(model: nn.Module, dataset: Any) -> None:
+    """Compare how many classes the model and its training data have; silent where one does not say.
+
+    Raises:
+        ConfigError: If they differ.
+    """
+    ours: Optional[int] = getattr(model, 'num_classes', None)
+    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    if ours is not None and classes and len(classes) != ours:
+        raise ConfigError(f'model.num_classes is {ours}, but the dataset of train_dataloader has {len(classes)} '
+                          f'classes.\nSet model.num_classes={len(classes)}, or train_dataloader.dataset.metainfo to '
+                          f'{ours} classes.')
