@@ -8,6 +8,8 @@ PY := $(VENV)/bin/python
 DATA ?= data/scenes
 WORK ?= work_dirs/demo
 DEMO := configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py
+# bfloat16 nearly halves the time where the processor computes in it, and costs time where it does not.
+AMP ?= $(shell grep -q -w -e avx512_bf16 -e amx_bf16 /proc/cpuinfo 2>/dev/null && echo --amp)
 PYTEST_ARGS ?=
 
 .PHONY: help install demo test clean-demo
@@ -38,7 +40,7 @@ install: $(VENV)/.segkit-installed
 
 demo: install
 	$(PY) tools/dataset_converters/generate_scenes.py $(DATA)
-	$(PY) tools/train.py $(DEMO) --work-dir $(WORK) --cfg-options data_root=$(DATA)
+	$(PY) tools/train.py $(DEMO) $(AMP) --work-dir $(WORK) --cfg-options data_root=$(DATA)
 	$(PY) tools/test.py $(DEMO) $(WORK)/best_mIoU.pth --work-dir $(WORK) --cfg-options data_root=$(DATA)
 	$(PY) tools/predict.py $(DATA)/JPEGImages/$$(head -n 1 $(DATA)/ImageSets/Segmentation/val.txt).jpg \
 	  $(DEMO) $(WORK)/best_mIoU.pth --out-dir $(WORK)/predictions
