@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional
 from mmengine.runner import Runner
 
 from segkit import registry
-from segkit.config.value_types import fits, in_words, wanted_types
+from segkit.config.value_types import fits, in_words, required_keywords, wanted_types
 from segkit.errors import ConfigError
 
 # Keys that MMEngine, the Runner or the tools read at the top level besides Runner's own arguments.
@@ -27,6 +27,8 @@ KINDS: dict[str, registry.SegkitRegistry] = dict(
     param_scheduler=registry.PARAM_SCHEDULERS, val_evaluator=registry.METRICS, test_evaluator=registry.METRICS,
     visualizer=registry.VISUALIZERS, vis_backends=registry.VISBACKENDS, custom_hooks=registry.HOOKS,
     log_processor=registry.LOG_PROCESSORS)
+# Kinds that are built from their dict alone; others are given more by whatever builds them.
+COMPLETE = (registry.TRANSFORMS, registry.LOSSES, registry.WEIGHT_INITIALIZERS)
 AT_PLACE: dict[str, registry.SegkitRegistry] = {
     'train_cfg': registry.LOOPS, 'val_cfg': registry.LOOPS, 'test_cfg': registry.LOOPS}
 
@@ -161,6 +163,10 @@ def check_tree(cfg: dict) -> None:
         for key in node if keys is not None else ():
             if key not in keys:
                 raise ConfigError(undefined((*path, key), keys, node.get('type')))
+        if kind_at(path) in COMPLETE:
+            missing = [key for key in required_keywords(_class_of(node, path)) if key not in node]
+            if missing:
+                raise ConfigError(f'{".".join(path)}: {node["type"]} needs {", ".join(missing)}.')
         for key, hint in wanted_types(_class_of(node, path)).items():
             if not fits(node.get(key), hint):
                 raise ConfigError(f'{".".join((*path, key))}: expected {in_words(hint)}; got {node[key]!r}.')

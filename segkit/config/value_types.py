@@ -1,4 +1,4 @@
-"""Whether a config value can be what a class's signature asks for."""
+"""What a class's signature asks for: which keywords, and what kind of value for each."""
 import inspect
 import types
 import typing
@@ -20,6 +20,14 @@ def wanted_types(target: Any) -> dict[str, Any]:
         for name, hint in typing.get_type_hints(init).items():
             hints.setdefault(name, hint)
     return hints
+
+
+def required_keywords(target: Any) -> list[str]:
+    """The keywords of a class of this package that have no default."""
+    if not inspect.isclass(target) or not target.__module__.startswith(PACKAGE + '.'):
+        return []
+    return [p.name for p in inspect.signature(target).parameters.values()
+            if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -35,6 +35,8 @@ def test_types_follow_kwargs_and_end_with_this_package():
      ['tta_pipeline.0.crop_size: expected int or tuple[int, int]', "'64'"]),
     (dict(model=dict(type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=50, dilations=1))),
      ['model.backbone.dilations', 'Sequence[int]', 'got 1']),
+    (dict(tta_pipeline=[dict(type='RandomCrop')]), ['tta_pipeline.0: RandomCrop needs crop_size.']),
+    (dict(model=dict(type='EncoderDecoder', init_cfg=dict(type='Pretrained'))), ['model.init_cfg', 'needs checkpoint']),
     (dict(model=dict(type='EncoderDecoder', norm_cfg='BN')), ['model.norm_cfg', "got 'BN'"]),
     (dict(model=dict(type='EncoderDecoder', norm_cfg=dict(type='BM'))), ['not a normalisation layer', 'GN']),
 ])
