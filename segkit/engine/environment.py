@@ -4,13 +4,15 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 
 import segkit
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, SegkitError
 
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'onedl-mmengine', 'mmcv', 'mmcv-lite', 'onedl-mmcv', 'numpy',
             'opencv-python', 'opencv-python-headless', 'pycocotools', 'terminaltables', 'tensorboard')
@@ -45,6 +47,25 @@ def device_name() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name(torch.cuda.current_device())
     return f'CPU, {torch.get_num_threads()} threads'
+
+
+@contextmanager
+def memory_explained() -> Iterator[None]:
+    """Say what to do where a run needs more memory than there is.
+
+    Raises:
+        SegkitError: If torch could not get the memory it asked for.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in text:
+            raise
+        raise SegkitError(
+            f'out of memory: {text.splitlines()[0][:200]}\nA training needs less with a smaller '
+            'train_dataloader.batch_size or crop, --amp, or model.backbone.with_cp=True;\na validation or test with a '
+            "smaller batch_size, or with model.test_cfg=dict(mode='slide', crop_size=..., stride=...).") from error
 
 
 def start_cpu_process_group(launcher: str, dist_cfg: dict) -> None:

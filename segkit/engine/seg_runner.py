@@ -209,7 +209,18 @@ class SegRunner(Runner):
         if not self._resume and list(Path(self.work_dir).glob('iter_*.pth')):
             self.logger.warning(f'{self.work_dir} holds checkpoints of an earlier run; this one starts anew and does '
                                 'not remove them. (--resume goes on from the last one.)')
-        return super().train()
+        with environment.memory_explained():
+            return super().train()
+
+    def val(self) -> dict:
+        """Validate; returns the scores."""
+        with environment.memory_explained():
+            return super().val()
+
+    def test(self) -> dict:
+        """Test; returns the scores."""
+        with environment.memory_explained():
+            return super().test()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from segkit.checkpoint import write_atomic
-from segkit.errors import CheckpointError, ConfigError
+from segkit.errors import CheckpointError, ConfigError, SegkitError
 
 
 def weights(path):
@@ -268,3 +268,14 @@ def test_validation_that_was_broken_off_is_done_when_the_run_is_resumed(run, tmp
     assert scores('broken') == scores('whole')
     run('broken', resume=True).train()  # and only once
     assert scores('broken') == scores('whole')
+
+
+def test_memory_that_is_not_there_comes_with_a_remedy(run):
+    runner = run()
+    runner.model.train_step = lambda data, optim_wrapper: torch.zeros(10**14)
+    with pytest.raises(SegkitError, match='^out of memory: .*\n.*train_dataloader.batch_size') as caught:
+        runner.train()
+    assert len(str(caught.value).splitlines()) <= 4
+    runner.model.train_step = lambda data, optim_wrapper: torch.zeros(2) @ torch.zeros(3)
+    with pytest.raises(RuntimeError, match='size'):  # any other error stays what it is
+        runner.train()

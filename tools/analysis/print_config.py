@@ -26,9 +26,10 @@ def main(argv: list[str]) -> None:
     if args.key:
         part = cfg
         for key in args.key.split('.'):
-            part = part[int(key)] if isinstance(part, (list, tuple)) else part.get(key)
-            if part is None:
-                raise ConfigError(f'--key {args.key}: the merged config has no such key.')
+            try:
+                part = part[int(key) if isinstance(part, (list, tuple)) else key]
+            except (KeyError, IndexError, TypeError, ValueError):
+                raise ConfigError(f'--key {args.key}: the merged config has no such key.') from None
         print(Config({args.key.split('.')[-1]: part}).pretty_text)
         return
     print(cfg.pretty_text)
