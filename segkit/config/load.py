@@ -28,7 +28,8 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
 
     An override's key is a place in the merged config (``model.backbone.depth``), a variable of a text config
     (``crop_size``; it is put in while the file runs, so that what is built from it follows), or a short word that
-    moves every copy of one value (``data_root``, ``crop_size``, ``max_iters``, ``num_classes``, ``norm_cfg``).
+    moves every copy of one value (``data_root``, ``crop_size``, ``max_iters``, ``val_interval``, ``num_classes``,
+    ``norm_cfg``).
     ``+a.b`` adds a key that nothing declares. A config without ``test_dataloader`` or ``test_evaluator`` is tested as
     it is validated.
 

@@ -87,6 +87,7 @@ SHORTCUTS: dict[str, Callable[[dict], list[tuple[str, ...]]]] = {
     'data_root': lambda cfg: [(*path, 'data_root') for path in _datasets(cfg)],
     'crop_size': _crops,
     'max_iters': lambda cfg: [('train_cfg', 'max_iters')],
+    'val_interval': lambda cfg: [('train_cfg', 'val_interval')],
     'num_classes': _model_wide('num_classes'),
     'norm_cfg': _model_wide('norm_cfg'),
 }

@@ -94,11 +94,12 @@ def test_the_same_value_again_is_no_fault(upstream):
 
 
 def test_our_files_have_one_word_for_every_copy():
-    cfg, _ = load(OURS, 'data_root=/my/voc', 'crop_size=(64, 64)', 'max_iters=20', 'num_classes=3', 'norm_cfg.type=BN')
+    cfg, _ = load(OURS, 'data_root=/my/voc', 'crop_size=(64, 64)', 'max_iters=20', 'val_interval=10', 'num_classes=3',
+                  'norm_cfg.type=BN')
     assert {cfg[f'{p}_dataloader'].dataset.data_root for p in ('train', 'val', 'test')} == {'/my/voc'}
     assert cfg.model.data_preprocessor.size == (64, 64)
     assert cfg.train_dataloader.dataset.pipeline[3].crop_size == (64, 64)
-    assert cfg.train_cfg.max_iters == 20 and cfg.model.num_classes == 3
+    assert (cfg.train_cfg.max_iters, cfg.train_cfg.val_interval) == (20, 10) and cfg.model.num_classes == 3
     assert cfg.model.norm_cfg == dict(type='BN', requires_grad=True)
 
 
