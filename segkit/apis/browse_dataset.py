@@ -64,11 +64,12 @@ def write_pages(cfg: 'Config', split: str, number: int, out_dir: Path, show: boo
     import cv2
     from mmengine.registry import init_default_scope
 
+    from segkit.engine import run_arguments
     from segkit.engine.data_loading import build_data_loader
     from segkit.registry import MODELS, VISUALIZERS
 
     init_default_scope('segkit')
-    seed = (cfg.get('randomness') or {}).get('seed') or 0
+    seed = run_arguments.seed((cfg.get('randomness') or {}).get('seed'))
     loader = build_data_loader({**cfg[f'{split}_dataloader'], 'num_workers': 0}, seed, split == 'train')
     preprocessor = cfg.model.get('data_preprocessor') or dict(type='SegDataPreProcessor')
     visualizer = VISUALIZERS.build(dict(type='SegLocalVisualizer', name=f'browse-{out_dir}-{split}'))

@@ -12,6 +12,7 @@ from torch import nn
 
 from segkit.checkpoint import load_file, load_weights, state_dict_of
 from segkit.config import load_config
+from segkit.engine.run_state import dataset_meta_of
 from segkit.errors import CheckpointError, ConfigError
 from segkit.registry import DATASETS, MODELS, TRANSFORMS
 from segkit.structures import SegDataSample
@@ -68,16 +69,6 @@ def init_model(config: Union[str, Path, Config],
     model.dataset_meta = meta
     model.cfg = cfg
     return model.to(device).eval()
-
-
-def dataset_meta_of(checkpoint: dict) -> Optional[dict]:
-    """Classes and palette that a checkpoint names: ``meta.dataset_meta`` (1.x) or ``meta.CLASSES`` (0.x)."""
-    meta = checkpoint.get('meta') or {}
-    named = meta.get('dataset_meta') or {}
-    classes, palette = named.get('classes'), named.get('palette')
-    if not classes:
-        classes, palette = meta.get('CLASSES'), meta.get('PALETTE')
-    return dict(classes=tuple(classes), palette=palette) if classes else None
 
 
 def dataset_meta_of_config(cfg: Config) -> dict:

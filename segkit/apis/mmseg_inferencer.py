@@ -8,6 +8,7 @@ from mmengine.config import Config
 from torch import nn
 
 from segkit.apis.inference import Image, init_model, predict_images
+from segkit.engine.run_folder import write_picture
 from segkit.errors import ConfigError, DataError
 from segkit.evaluation.palette_png import write_palette_png
 from segkit.registry import INFERENCERS, TRANSFORMS
@@ -165,10 +166,3 @@ def list_inputs(inputs: Union[Image, Sequence[Image]]) -> list[Image]:
 def index_mask(sample: SegDataSample) -> np.ndarray:
     """The predicted class of each pixel, (H, W)."""
     return sample.pred_sem_seg.data[0].cpu().numpy()
-
-
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write an (H, W, 3) RGB picture."""
-    from PIL import Image as PillowImage
-    path.parent.mkdir(parents=True, exist_ok=True)
-    PillowImage.fromarray(picture).save(path)

@@ -56,9 +56,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from mmengine.logging import MMLogger
 
     from segkit.apis.inference import init_model
-    from segkit.apis.mmseg_inferencer import MMSegInferencer, index_mask, list_inputs, write_picture
+    from segkit.apis.mmseg_inferencer import MMSegInferencer, index_mask, list_inputs
     from segkit.config import load_config
     from segkit.engine.console import Console
+    from segkit.engine.run_folder import write_picture
 
     MMLogger.get_current_instance().handlers = [Console()]
     images = list_inputs(args.source)

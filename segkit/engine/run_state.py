@@ -132,11 +132,14 @@ def find_last_checkpoint(work_dir: str) -> str:
                       'Give the folder of the run with --work-dir, or leave --resume out to start anew.')
 
 
-def classes_of(checkpoint: dict) -> Optional[tuple[str, ...]]:
-    """The class names a checkpoint was trained with: ``meta.dataset_meta`` (1.x) or ``meta.CLASSES`` (0.x)."""
+def dataset_meta_of(checkpoint: dict) -> Optional[dict]:
+    """Classes and palette that a checkpoint names: ``meta.dataset_meta`` (1.x) or ``meta.CLASSES`` (0.x)."""
     meta = checkpoint.get('meta') or {}
-    names = (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES')
-    return tuple(names) if names else None
+    named = meta.get('dataset_meta') or {}
+    classes, palette = named.get('classes'), named.get('palette')
+    if not classes:
+        classes, palette = meta.get('CLASSES'), meta.get('PALETTE')
+    return dict(classes=tuple(classes), palette=palette) if classes else None
 
 
 def other_classes(theirs: Optional[tuple], ours: Optional[tuple], source: str) -> Optional[str]:

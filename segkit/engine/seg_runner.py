@@ -259,7 +259,8 @@ class SegRunner(Runner):
             loop = getattr(self, f'_{name}_loop')
             if isinstance(loop, BaseLoop):
                 ours = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes')
-                difference = run_state.other_classes(run_state.classes_of(checkpoint), ours, filename)
+                theirs = (run_state.dataset_meta_of(checkpoint) or {}).get('classes')
+                difference = run_state.other_classes(theirs, ours, filename)
                 if difference is None:
                     continue
                 if name == 'train' and not self._resume:  # fine-tuning on other data is what load_from is for

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from segkit.apis import inference_model, init_model, show_result_pyplot
-from segkit.apis.inference import dataset_meta_of, predict_images, prediction_pipeline
+from segkit.apis.inference import predict_images, prediction_pipeline
 from segkit.checkpoint import write_atomic
 from segkit.config import load_config
 from segkit.errors import CheckpointError, ConfigError, DataError
@@ -79,7 +79,6 @@ def test_classes_of_old_checkpoints_and_of_the_config(trained, tmp_path):
     assert init_model(config, str(old), 'cpu').dataset_meta == dict(classes=('a', 'b', 'c'), palette=[[1, 2, 3]] * 3)
     write_atomic(weights, old)
     assert init_model(config, str(old), 'cpu').dataset_meta['classes'] == ('ground', 'green', 'red')
-    assert dataset_meta_of(dict(state_dict={})) is None
 
 
 def test_class_names_that_do_not_fit_the_model(trained, tmp_path):

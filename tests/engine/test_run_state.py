@@ -34,9 +34,11 @@ def test_best_weights_are_nothing_to_resume(tmp_path):
 
 
 def test_classes_of_both_ages():
-    assert run_state.classes_of(dict(meta=dict(dataset_meta=dict(classes=['a', 'b'])))) == ('a', 'b')
-    assert run_state.classes_of(dict(meta=dict(CLASSES=('a', 'b')))) == ('a', 'b')
-    assert run_state.classes_of(dict(state_dict={})) is None
+    named = dict(classes=['a', 'b'], palette=[[1, 2, 3], [4, 5, 6]])
+    expected = dict(named, classes=('a', 'b'))
+    assert run_state.dataset_meta_of(dict(meta=dict(dataset_meta=named))) == expected
+    assert run_state.dataset_meta_of(dict(meta=dict(CLASSES=named['classes'], PALETTE=named['palette']))) == expected
+    assert run_state.dataset_meta_of(dict(state_dict={})) is None
 
 
 def test_differences_of_classes_in_words():
