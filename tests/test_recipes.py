@@ -61,7 +61,7 @@ def test_poly_rates(base, eta_min, max_iters, end, expected):
 
 
 @pytest.mark.parametrize('name', ['demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py',
-                                  'deeplabv3/deeplabv3_r18-d16_1xb4-1k_camvid-256x256.py'])
+                                  'deeplabv3/deeplabv3_r18-d16_1xb4-1600_camvid-256x256.py'])
 def test_heads_learn_ten_times_as_fast_at_every_step(name):
     cfg = load_config(CONFIGS / name, ['max_iters=50'])
     for i, (w, b, *heads) in enumerate(rates(cfg.optim_wrapper, cfg.param_scheduler[0], 50)):

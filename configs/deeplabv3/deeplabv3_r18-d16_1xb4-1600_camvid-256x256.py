@@ -1,7 +1,7 @@
 """DeepLabV3, ResNetV1c-18 from random weights, output stride 16, CamVid, crops of 256x256: a run for a CPU.
 
 The heads learn at ten times the backbone's rate.
-Command: tools/train.py configs/deeplabv3/deeplabv3_r18-d16_1xb4-1k_camvid-256x256.py --amp
+Command: tools/train.py configs/deeplabv3/deeplabv3_r18-d16_1xb4-1600_camvid-256x256.py --amp
 Score here: not yet run.
 """
 _base_ = [
@@ -18,5 +18,5 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10.), auxiliary_head=dict(lr_mult=10.))))
 # A floor would break the ratio of ten towards the end.
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, by_epoch=False)]
-train_cfg = dict(max_iters=1000, val_interval=250)
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=250))
+train_cfg = dict(max_iters=1600, val_interval=400)
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=400))
