@@ -71,15 +71,24 @@ def named(key: str, cfg: Any) -> Iterator[None]:
         raise ConfigError(f'{key}: nothing can be built from its values: {error}\nIt is {cfg}.') from error
 
 
-def check_num_classes(model: nn.Module, dataset: Any) -> None:
-    """Compare how many classes the model and its training data have; silent where one does not say.
+def check_num_classes(model: nn.Module, dataset: Any, name: str) -> None:
+    """Compare how many classes the model and its data have; silent where one does not say.
+
+    Args:
+        model: The segmentor; told are ``num_classes``, its own or its decode head's, and the head's ``out_channels``.
+        dataset: A dataset; told are ``metainfo['classes']``.
+        name: 'train', 'val' or 'test', whose data they are.
 
     Raises:
         ConfigError: If they differ.
     """
-    ours: Optional[int] = getattr(model, 'num_classes', None)
+    head = getattr(model, 'decode_head', None)
+    ours: Optional[int] = getattr(model, 'num_classes', getattr(head, 'num_classes', None))
     classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-    if ours is not None and classes and len(classes) != ours:
-        raise ConfigError(f'model.num_classes is {ours}, but the dataset of train_dataloader has {len(classes)} '
-                          f'classes.\nSet model.num_classes={len(classes)}, or train_dataloader.dataset.metainfo to '
-                          f'{ours} classes.')
+    if ours is None or not classes or len(classes) == ours:
+        return
+    if getattr(head, 'out_channels', None) == 1 and len(classes) == 2:  # one sigmoid tells two classes apart
+        return
+    raise ConfigError(f'model.num_classes is {ours}, but the dataset of {name}_dataloader has {len(classes)} '
+                      f'classes.\nSet model.num_classes={len(classes)} (--cfg-options num_classes={len(classes)} sets '
+                      f'every head), or {name}_dataloader.dataset.metainfo to {ours} classes.')

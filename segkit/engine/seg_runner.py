@@ -164,7 +164,6 @@ class SegRunner(Runner):
         self.param_schedulers = fill_ends(self.param_schedulers, loop)
         different = self._randomness_cfg.get('diff_rank_seed', False)
         self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, different, training=True)
-        run_arguments.check_num_classes(run_state.bare(self.model), self._train_dataloader.dataset)
         return self._checked(super().build_train_loop(loop), 'training')
 
     def build_val_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
@@ -183,6 +182,8 @@ class SegRunner(Runner):
 
     def _checked(self, loop: BaseLoop, name: str) -> BaseLoop:
         """Look at the files of a loop's data, before anything is computed from them."""
+        short = dict(training='train', validation='val').get(name, name)
+        run_arguments.check_num_classes(run_state.bare(self.model), loop.dataloader.dataset, short)
         check = FUNCTIONS.get('check_dataset')
         if check is not None and self.rank == 0 and not self._resume:  # a resumed run has looked at them already
             self.logger.info(f'{name}: {check(loop.dataloader.dataset)}')

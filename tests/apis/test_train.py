@@ -86,7 +86,8 @@ def test_start_in_the_folder_of_another_run_says_so(trained, tmp_path, capsys):
     ('randomness.seed=abc', 'randomness.seed'),
     ('log_level=LOUD', 'log_level'),
     ('model.num_classes=2', 'model.num_classes is 2, but the dataset of train_dataloader has 3 classes'),
-    ('model.num_classes=5', 'Set model.num_classes=3'),
+    ('model.num_classes=5', 'Set model.num_classes=3 (--cfg-options num_classes=3 sets every head)'),
+    ("val_dataloader.dataset.metainfo={'classes':('a','b'),'palette':None}", 'the dataset of val_dataloader has 2 classes'),
 ])
 def test_value_that_cannot_be_used(tiny_config, tmp_path, capsys, override, said):
     assert said in error_of(train.main, [tiny_config, '--work-dir', tmp_path / 'w', '--cfg-options', override], capsys)
@@ -141,11 +142,11 @@ def test_loss_that_is_not_finite(tiny_config, tmp_path, capsys):
     assert not list((tmp_path / 'w').glob('*.pth'))
 
 
-def test_checkpoint_of_other_classes(trained, tmp_path, capsys):
+def test_test_with_another_number_of_classes(trained, tmp_path, capsys):
     config, checkpoint = trained
     err = error_of(test_tool.main, [config, checkpoint, '--work-dir', tmp_path / 'w', '--cfg-options',
                                     'model.num_classes=4'], capsys)
-    assert '3 classes, the model 4' in err
+    assert 'num_classes is 4, but the dataset of test_dataloader has 3 classes' in err
 
 
 def test_missing_checkpoint(tiny_config, tmp_path, capsys):
