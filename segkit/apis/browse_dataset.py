@@ -89,18 +89,12 @@ def write_pages(cfg: 'Config', split: str, number: int, out_dir: Path, show: boo
 
 
 def _samples(loader, preprocessor, training: bool) -> Iterator[tuple['np.ndarray', 'np.ndarray']]:
-    """Image (H, W, 3) uint8 RGB, colours restored from the normalised input, and labels (h, w), one by one."""
+    """Image (H, W, 3) uint8 RGB, as the preprocessor restores it, and labels (h, w), one by one."""
     import numpy as np
 
     for batch in loader:
         batch = preprocessor(batch, training)
-        images = batch['inputs']
-        if preprocessor.normalize:
-            images = images * preprocessor.std + preprocessor.mean
-        images = images.clamp(0, 255).round().byte().permute(0, 2, 3, 1).numpy()
-        if not preprocessor.swap_channels:
-            images = images[..., ::-1]
-        for k, image in enumerate(images):
+        for k, image in enumerate(preprocessor.restore(batch['inputs']).numpy()):
             sample = batch['data_samples'][k]
             if training:
                 label = batch['labels'][k].numpy()
@@ -108,4 +102,4 @@ def _samples(loader, preprocessor, training: bool) -> Iterator[tuple['np.ndarray
                 label = sample.gt_sem_seg.data[0].numpy()
             else:
                 label = np.full(image.shape[:2], 255)
-            yield np.ascontiguousarray(image), label
+            yield image, label

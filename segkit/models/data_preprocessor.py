@@ -118,6 +118,19 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         labels = labels.to(self.device, non_blocking=True).to(torch.int64, copy=True)
         return dict(inputs=images, labels=_fill(labels, shapes, target, self.seg_pad_val), data_samples=samples)
 
+    def restore(self, inputs: Tensor) -> Tensor:
+        """Colours of what :meth:`forward` gave, to look at; padding shows the colour the network takes it for.
+
+        Args:
+            inputs: (N, 3, H, W) float32.
+
+        Returns:
+            (N, H, W, 3) uint8 RGB on the CPU; pipelines load BGR, so channels that were not turned are turned here.
+        """
+        images = inputs * self.std + self.mean if self.normalize else inputs
+        images = images.clamp(0, 255).round().to('cpu', torch.uint8)
+        return (images if self.swap_channels else images.flip(1)).permute(0, 2, 3, 1).contiguous()
+
     def _padded_size(self, size: tuple[int, int], training: bool) -> tuple[int, int]:
         least, divisor = self.size, self.size_divisor
         if not training:

@@ -114,3 +114,17 @@ def test_training_without_labels_is_an_error(draw):
 def test_refusals(cfg, message):
     with pytest.raises(ConfigError, match=message):
         MODELS.build({**dict(type='SegDataPreProcessor', mean=MEAN, std=STD, bgr_to_rgb=True), **cfg})
+
+
+@pytest.mark.parametrize('options', [
+    dict(mean=MEAN, std=STD, bgr_to_rgb=True), dict(mean=MEAN[::-1], std=STD[::-1]), dict(bgr_to_rgb=True)])
+def test_restored_colours_are_those_of_the_file(draw, options):
+    data, images, _ = batch(draw, as_list=False)
+    preprocessor = MODELS.build(dict(type='SegDataPreProcessor', size=(60, 70), **options))
+    shown = preprocessor.restore(preprocessor(data, training=True)['inputs'])
+    assert shown.shape == (2, 60, 70, 3) and shown.dtype == torch.uint8
+    for one, image in zip(shown, images):
+        h, w = image.shape[1:]
+        np.testing.assert_array_equal(one[:h, :w], image.flip(0).permute(1, 2, 0))
+        padding = [124, 116, 104] if 'mean' in options else [0, 0, 0]
+        assert one[h, 0].tolist() == one[0, w].tolist() == one[-1, -1].tolist() == padding

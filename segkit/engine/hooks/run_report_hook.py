@@ -5,9 +5,11 @@ from typing import Any, Optional
 
 import cv2
 import numpy as np
+import torch
 from mmengine.dist import master_only
 from mmengine.fileio import get
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 
 from segkit.engine.run_folder import MetricsTable, write_bytes, write_picture
 from segkit.errors import ConfigError
@@ -21,7 +23,7 @@ class RunReportHook(Hook):
     """Leaves in the work folder what a person wants to see of a run.
 
     While training: ``metrics.csv`` (a row for each logged or validated iteration) and ``train_samples.jpg`` (the first
-    batches as the network sees them, labels over them). At each validation: ``curves.png``, ``per_class.csv`` and
+    batches as the preprocessor gives them to the network, labels over them). At each validation: ``curves.png``, ``per_class.csv`` and
     ``.md``, ``confusion_matrix.csv`` and ``.png``, ``confusion_matrix_normalized.png``, ``iou_bars.png``,
     ``val_predictions.jpg`` (photo, label, prediction, error) and ``worst.jpg``. A test writes its own into ``test/``.
     A resumed run goes on in ``metrics.csv`` where its checkpoint was saved: no iteration is missing or there twice.
@@ -71,12 +73,18 @@ class RunReportHook(Hook):
         Args:
             runner: The runner.
             batch_idx: Number of the batch.
-            data_batch: ``inputs`` (N, 3, H, W) uint8 BGR and ``labels`` (N, H, W).
+            data_batch: What the model's preprocessor takes.
         """
         if self._train_samples is None:
             return
-        for image, label in zip(data_batch['inputs'], data_batch['labels']):
-            self._train_samples.append((_rgb(image.permute(1, 2, 0).numpy()), label.numpy().copy()))
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if not hasattr(model.data_preprocessor, 'restore'):  # one of a user's own, whose colours nobody can tell
+            self._train_samples = None
+            return
+        with torch.no_grad():
+            seen = model.data_preprocessor(data_batch, training=True)
+            images = model.data_preprocessor.restore(seen['inputs'])
+        self._train_samples += zip(images.numpy(), seen['labels'].cpu().numpy())
         if len(self._train_samples) >= self.num_train_samples:
             self._write_train_samples(runner)
 

@@ -13,10 +13,11 @@ from mmengine.structures import PixelData
 import segkit.visualization  # noqa: F401  registers the visualizer
 from segkit.engine.hooks.run_report_hook import RunReportHook
 from segkit.errors import ConfigError
-from segkit.registry import HOOKS, METRICS, VISUALIZERS
+from segkit.registry import HOOKS, METRICS, MODELS, VISUALIZERS
 from segkit.structures import SegDataSample
 
 META = dict(classes=('background', 'cat', 'dog'), palette=[(0, 0, 0), (200, 10, 0), (0, 10, 200)])
+PREPROCESSOR = dict(type='SegDataPreProcessor', mean=[120, 110, 100], std=[50, 60, 70], bgr_to_rgb=True, size=(40, 48))
 VALIDATION_FILES = ['curves.png', 'per_class.csv', 'per_class.md', 'confusion_matrix.csv', 'confusion_matrix.png',
                     'confusion_matrix_normalized.png', 'iou_bars.png', 'val_predictions.jpg', 'worst.jpg']
 
@@ -54,7 +55,7 @@ def make_runner(tmp_path: Path, start: int = 0, number: int = 20) -> SimpleNames
     runner = SimpleNamespace(
         work_dir=str(tmp_path / 'run'), iter=start, max_iters=45, log_interval=10, seed=0, visualizer=visualizer,
         message_hub=MessageHub(f'{tmp_path}-{start}'), val_loop=loop, val_dataloader=loop, test_loop=loop,
-        test_dataloader=loop)
+        test_dataloader=loop, model=SimpleNamespace(data_preprocessor=MODELS.build(PREPROCESSOR)))
     runner.is_logged_iter = lambda: (runner.iter + 1) % 10 == 0 or runner.iter + 1 == runner.max_iters
     return runner
 
@@ -133,11 +134,22 @@ def test_training_samples_are_what_the_network_sees(tmp_path, hook):
     inputs = torch.zeros(20, 3, 8, 8, dtype=torch.uint8)
     inputs[:, 0] = 250  # blue, as OpenCV reads
     labels = torch.arange(8, dtype=torch.uint8).expand(20, 8, 8)
-    hook.before_train_iter(runner, 0, dict(inputs=inputs, labels=labels))
-    hook.before_train_iter(runner, 1, dict(inputs=inputs, labels=labels))
+    samples = [SegDataSample(metainfo=dict(img_shape=(6, 8))) for _ in range(20)]
+    for number in range(2):
+        hook.before_train_iter(runner, number, dict(inputs=inputs, labels=labels, data_samples=samples))
     assert len(seen) == 1 and len(seen[0]) == 16
     image, label = seen[0][0]
-    assert image[0, 0].tolist() == [0, 0, 250] and label[0].tolist() == list(range(8))
+    assert image.shape == (40, 48, 3) and image[0, 0].tolist() == [0, 0, 250] and label[0, :8].tolist() == [*range(8)]
+    for y, x in ((7, 0), (0, 8), (39, 47)):  # padding is 0 after normalising: the mean colour, not black
+        assert image[y, x].tolist() == [120, 110, 100] and label[y, x] == 255
+
+
+def test_a_preprocessor_of_one_s_own_costs_the_picture_only(tmp_path, hook):
+    runner = make_runner(tmp_path)
+    runner.model.data_preprocessor = lambda batch, training: batch
+    hook.before_train(runner)
+    train(hook, runner, 45)
+    assert [path.name for path in Path(runner.work_dir).iterdir()] == ['metrics.csv']
 
 
 def test_validation_samples_are_spread_and_renewed(tmp_path, hook):
