@@ -24,7 +24,7 @@ class FolderDataset(BaseSegDataset):
     all masks are named so. Images may have several suffixes; sub-folders are read too.
 
     Args:
-        metainfo: ``classes``, and ``palette`` if wanted.
+        metainfo: ``classes``, and ``palette`` if wanted; else the classes get bright colours far apart.
         data_root: Folder that relative paths start from.
         data_prefix: ``img_path`` and ``seg_map_path``, the two folders. Without ``seg_map_path``: no labels.
         ann_file: Split list(s) with one name a line, with or without suffix; empty: every image.

@@ -1,7 +1,7 @@
 """Classes, palette and label map of a dataset: what its class says, what the config says, and whether they fit."""
 from typing import Optional
 
-from segkit.datasets.palette import color_map
+from segkit.datasets.palette import bright_palette
 from segkit.errors import ConfigError
 
 # What people call the two keys, apart from their names.
@@ -45,7 +45,7 @@ def fit_metainfo(name: str, own: dict, info: dict, label_map: Optional[dict], ig
     stored = {int(old): int(new) for old, new in (label_map or {}).items()}
     total = {**subset, **{old: subset.get(new, new) for old, new in stored.items()}}
 
-    palette = info.get('palette') or color_map(len(classes))
+    palette = info.get('palette') or bright_palette(classes)
     if chosen and palette == own.get('palette'):
         palette = [palette[own['classes'].index(one)] for one in classes]
     if len(palette) != len(classes):

@@ -1,5 +1,5 @@
 """The generated scenes."""
-from segkit.datasets.palette import color_map
+from segkit.datasets.palette import bright_palette
 from segkit.datasets.pascal_voc_dataset import PascalVOCDataset
 from segkit.datasets.scenes import CLASSES
 from segkit.registry import DATASETS
@@ -15,7 +15,7 @@ class SceneDataset(PascalVOCDataset):
         **kwargs: As for :class:`PascalVOCDataset`.
     """
 
-    METAINFO = dict(classes=CLASSES, palette=color_map(len(CLASSES)))
+    METAINFO = dict(classes=CLASSES, palette=bright_palette(CLASSES))
 
     def missing_hint(self, path: str) -> str:
         """Name the command that makes the scenes."""

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from segkit.datasets import scene_textures as t
-from segkit.datasets.palette import color_map
+from segkit.datasets.palette import bright_palette, color_map
 from segkit.errors import ConfigError, DataError
 
 # What makes a class is its outline and its pattern. One of an object's two colours tends to its class's hue.
@@ -21,7 +21,7 @@ KINDS = (('target', t.disc, t.circles), ('zebra', t.ellipse, t.stripes), ('chess
 CLASSES = ('background', *(name for name, _, _ in KINDS))
 VOID = 255
 RECORD = 'scenes.json'  # written into the folder; two runs with an equal record make equal files
-_VERSION = 3
+_VERSION = 4
 _CONTENT = {'JPEGImages', 'SegmentationClass', 'ImageSets', RECORD}
 
 
@@ -169,5 +169,5 @@ def _write_jpeg(path: str, img: np.ndarray) -> None:
 
 def _write_palette_png(path: str, labels: np.ndarray) -> None:
     image = Image.fromarray(labels)
-    image.putpalette(sum(color_map(256), []))
+    image.putpalette(sum(bright_palette(CLASSES) + color_map(256)[len(CLASSES):], []))
     image.save(path)

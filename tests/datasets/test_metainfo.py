@@ -32,3 +32,9 @@ def test_stored_labels_are_mapped_before_the_choice():
 def test_errors(info, word):
     with pytest.raises(ConfigError, match=word):
         fit_metainfo('X', OWN, info, None, 255)
+
+
+def test_classes_without_colours_get_bright_ones():
+    palette = fit_metainfo('X', {}, dict(classes=['road', 'crack']), None, 255)['palette']
+    assert len(palette) == 2 and min(max(color) for color in palette) > 150
+    assert fit_metainfo('X', {}, dict(classes=['background', 'crack']), None, 255)['palette'] == [[0, 0, 0], palette[0]]
