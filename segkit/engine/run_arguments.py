@@ -8,8 +8,10 @@ from torch import nn
 
 from segkit.engine.run_state import find_last_checkpoint
 from segkit.errors import ConfigError
+from segkit.registry import VISUALIZERS
 
 DEFAULT_SEED = 0
+REPORT = dict(type='RunReportHook')
 MMENGINE_S_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
@@ -17,7 +19,8 @@ def complete(given: dict) -> dict:
     """Runner's keyword arguments with what follows from the others.
 
     Where data and metric of a validation or test are given, the loop is filled in; where a run is to be resumed, the
-    checkpoint, before a folder is made for it; a hook set to None is left out.
+    checkpoint, before a folder is made for it. The run folder's report is written, as MMEngine's own hooks are there,
+    unless ``default_hooks.report`` is None or the visualizer is one that cannot draw it. A hook set to None is left out.
 
     Raises:
         ConfigError: If only some of the keys are given that belong together, there is nothing to resume, or
@@ -36,13 +39,27 @@ def complete(given: dict) -> dict:
                               'Add what is missing, or set the others to None.')
     if given.get('resume') and given.get('load_from') is None and given.get('train_cfg') is not None:
         given['load_from'] = find_last_checkpoint(given['work_dir'])
-    if given.get('default_hooks'):  # MMEngine drops those it knows, and fails at any other that is None
-        given['default_hooks'] = {name: hook for name, hook in given['default_hooks'].items()
-                                  if hook is not None or name in MMENGINE_S_HOOKS}
+    if given.get('visualizer') is None:
+        given['visualizer'] = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+    given['default_hooks'] = _default_hooks(given)
     level = given.get('log_level', 'INFO')
     if isinstance(level, str) and not isinstance(logging.getLevelName(level), int):
         raise ConfigError(f'log_level: expected DEBUG, INFO, WARNING or ERROR, got {level!r}.')
     return given
+
+
+def _default_hooks(given: dict) -> dict:
+    hooks = dict(given.get('default_hooks') or {})
+    named = [*hooks.values(), *(given.get('custom_hooks') or [])]
+    reported = any((hook.get('type') if isinstance(hook, dict) else type(hook).__name__) == REPORT['type']
+                   for hook in named if hook is not None)
+    draws = given['visualizer']
+    if isinstance(draws, dict) and isinstance(draws.get('type'), str):
+        draws = VISUALIZERS.get(draws['type'])
+    if not reported and hasattr(draws, 'draw_predictions_mosaic'):
+        hooks.setdefault('report', dict(REPORT))
+    # MMEngine drops those it knows, and fails at any other that is None
+    return {name: hook for name, hook in hooks.items() if hook is not None or name in MMENGINE_S_HOOKS}
 
 
 def seed(given: Any) -> int:

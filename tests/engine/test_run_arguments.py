@@ -29,3 +29,16 @@ def test_number_of_classes_that_does_not_fit(ours, channels, named):
     head = SimpleNamespace(num_classes=ours, out_channels=channels)
     with pytest.raises(ConfigError, match=f'num_classes is {ours}, but the dataset of val_dataloader has {named} class'):
         run_arguments.check_num_classes(SimpleNamespace(decode_head=head), data(*'abc'[:named]), 'val')
+
+
+def hooks_of(**given):
+    return run_arguments.complete(dict(work_dir='w', **given))['default_hooks']
+
+
+def test_report_is_written_where_the_config_does_not_name_it():
+    assert hooks_of()['report'] == dict(type='RunReportHook')
+    assert set(hooks_of(default_hooks=dict(timer=None))) == {'timer', 'report'}
+    assert 'report' not in hooks_of(default_hooks=dict(report=None))
+    assert 'report' not in hooks_of(custom_hooks=[dict(type='RunReportHook')])
+    assert 'report' not in hooks_of(visualizer=dict(type='Visualizer'))
+    assert 'report' in hooks_of(visualizer=dict(type='SegLocalVisualizer'))

@@ -50,6 +50,17 @@ def test_run_folder_and_checkpoints(run, tmp_path, capsys):
     assert [row['step'] for row in numbers if 'mIoU' in row] == [3, 6]
 
 
+def test_config_that_names_no_report_leaves_one(tiny_config, tmp_path):
+    from segkit.config import load_config
+    from segkit.engine import SegRunner
+    tiny_config.write_text(tiny_config.read_text() + "del default_hooks['report'], visualizer\n")
+    cfg = load_config(tiny_config, {'train_cfg.max_iters': 2}, say=lambda line: None)
+    cfg.work_dir = str(tmp_path / 'run')
+    SegRunner.from_cfg(cfg).train()
+    assert {p.name for p in (tmp_path / 'run').iterdir()} >= {
+        'metrics.csv', 'curves.png', 'per_class.csv', 'confusion_matrix.png', 'train_samples.jpg', 'worst.jpg'}
+
+
 def test_saved_config_gives_the_same_run(run, tmp_path):
     from segkit.config import load_config
     from segkit.engine import SegRunner
