@@ -5,6 +5,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 GREY = '#777777'
 
@@ -29,6 +30,13 @@ def curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[flo
             axes.plot(iterations, values, label=name, linewidth=1.5, marker='o' if few else None, markersize=3)
         axes.set_title(title, loc='left', fontsize=11)
         axes.set_xlabel('iteration', color=GREY)
+        axes.set_xlim(0, 1.03 * max([1, *(x for iterations, _ in series.values() for x in iterations)]))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+        axes.ticklabel_format(axis='y', useOffset=False)
+        levels = {y for _, values in series.values() for y in values if np.isfinite(y)}
+        if len(levels) == 1:  # matplotlib would spread its ticks over a narrow band about the value
+            level = levels.pop()
+            axes.set_ylim(min(0.0, 2 * level), max(0.0, 2 * level) or 1.0)
         axes.legend(fontsize=8, frameon=False, loc='upper left', bbox_to_anchor=(1.0, 1.0))
         _clean(axes)
     return _pixels(figure)

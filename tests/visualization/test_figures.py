@@ -15,6 +15,18 @@ def test_curves_leave_empty_panels_out():
     assert is_picture(one) and is_picture(two) and two.shape[1] > 1.8 * one.shape[1]
 
 
+@pytest.mark.parametrize('value', [50.0, 1e-5, 0.0, -2.0, float('nan')])
+def test_a_single_point_has_axes_from_zero(value, monkeypatch):
+    figures_drawn = []
+    monkeypatch.setattr(figures, '_pixels', lambda figure: figures_drawn.append(figure))
+    figures.curves({'score': {'mIoU': ([4], [value])}})
+    axes = figures_drawn[0].axes[0]
+    assert axes.get_xlim()[0] == 0 and 4 < axes.get_xlim()[1] < 5
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+    low, high = axes.get_ylim()
+    assert low <= 0 <= high and high - low >= abs(np.nan_to_num(value))
+
+
 def test_curves_of_nothing():
     assert figures.curves({}).ndim == 3
 

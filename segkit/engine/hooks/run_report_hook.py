@@ -109,7 +109,7 @@ class RunReportHook(Hook):
                 name = key[len('train/'):]
                 averaged = 'loss' in name or name.endswith('time')
                 values[name] = history.mean(window) if averaged else history.current()
-        self._table.add(runner.iter + 1, values)
+        self._table.add(runner.iter + 1, {**values, **_other_rates(runner.optim_wrapper.param_groups)})
 
     @master_only
     def after_train(self, runner: Any) -> None:
@@ -173,7 +173,7 @@ class RunReportHook(Hook):
             'loss': [name for name in names if 'loss' in name],
             'validation, per cent' + best: [name for name in metrics if 'loss' not in name],
             'pixel accuracy in training, per cent': [name for name in names if 'acc_seg' in name],
-            'learning rate': [name for name in names if name.endswith('lr')],
+            'learning rate': [name for name in names if name == 'lr' or name.startswith('lr_x')],
         }
         return {title: {name: table.series(name) for name in group} for title, group in groups.items()}
 
@@ -206,6 +206,15 @@ class RunReportHook(Hook):
         """The photo, (H, W, 3) RGB; white where OpenCV cannot read the file, which a dataset of one's own may."""
         image = cv2.imdecode(np.frombuffer(get(path, self.backend_args), np.uint8), cv2.IMREAD_COLOR)
         return np.full((*shape, 3), 255, np.uint8) if image is None else _rgb(image)
+
+
+def _other_rates(groups: Sequence[dict]) -> dict[str, float]:
+    """The learning rates that are not ``lr``, the first group's, by how many times that one they began as."""
+    begun = [group.get('initial_lr', group['lr']) for group in groups]
+    if not begun[0]:
+        return {}
+    named = {f'lr_x{start / begun[0]:.4g}': group['lr'] for start, group in zip(begun, groups)}
+    return {name: named[name] for name in sorted(named, key=lambda name: float(name[4:])) if name != 'lr_x1'}
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

@@ -55,7 +55,8 @@ def make_runner(tmp_path: Path, start: int = 0, number: int = 20) -> SimpleNames
     runner = SimpleNamespace(
         work_dir=str(tmp_path / 'run'), iter=start, max_iters=45, log_interval=10, seed=0, visualizer=visualizer,
         message_hub=MessageHub(f'{tmp_path}-{start}'), val_loop=loop, val_dataloader=loop, test_loop=loop,
-        test_dataloader=loop, model=SimpleNamespace(data_preprocessor=MODELS.build(PREPROCESSOR)))
+        test_dataloader=loop, optim_wrapper=SimpleNamespace(param_groups=[dict(lr=0.01)]),
+        model=SimpleNamespace(data_preprocessor=MODELS.build(PREPROCESSOR)))
     runner.is_logged_iter = lambda: (runner.iter + 1) % 10 == 0 or runner.iter + 1 == runner.max_iters
     return runner
 
@@ -124,6 +125,19 @@ def test_resume_after_a_kill_goes_on_in_the_table(tmp_path, hook):
     train(second, again, 45, loss=lambda done: 1.0)
     assert [row['iter'] for row in rows(again)] == ['10', '20', '30', '40', '45']
     assert {row['loss'] for row in rows(again)} == {'1'}
+
+
+def test_every_learning_rate_is_recorded_and_drawn(tmp_path, hook):
+    runner = make_runner(tmp_path)
+    runner.optim_wrapper.param_groups = [
+        dict(lr=0.01 * k, initial_lr=0.02 * k) for k in (1, 10, 2, 10, 1)]  # half-way down the schedule
+    hook.before_train(runner)
+    train(hook, runner, 20)
+    assert {name: float(value) for name, value in rows(runner)[0].items() if name.startswith('lr')} == {
+        'lr': 0.01, 'lr_x2': 0.02, 'lr_x10': 0.1}
+    hook._table.add(20, {'mIoU': 50.0})
+    assert {name: values for name, (_, values) in hook._panels({'mIoU': 50.0})['learning rate'].items()} == {
+        'lr': [0.01, 0.01], 'lr_x2': [0.02, 0.02], 'lr_x10': [0.1, 0.1]}
 
 
 def test_training_samples_are_what_the_network_sees(tmp_path, hook):
