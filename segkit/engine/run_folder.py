@@ -56,7 +56,7 @@ class MetricsTable:
         row.update({name: f'{value:.6g}' for name, value in values.items()})
         appended = new and self._columns is not None and row.keys() <= self._columns.keys()
         if not appended:
-            self._columns = dict.fromkeys(name for row in self.rows.values() for name in row)
+            self._columns = dict.fromkeys(self.names())
         text = io.StringIO()
         writer = csv.DictWriter(text, ['iter', *self._columns], lineterminator='\n')
         if appended:
@@ -74,5 +74,11 @@ class MetricsTable:
         return [x for x, _ in points], [y for _, y in points]
 
     def names(self) -> list[str]:
-        """Columns that hold something."""
-        return list(dict.fromkeys(name for row in self.rows.values() for name in row))
+        """Columns that hold something: rates, losses, training accuracy, scores, times."""
+        return sorted(dict.fromkeys(name for row in self.rows.values() for name in row), key=_place)
+
+
+def _place(name: str) -> tuple:
+    """What columns are sorted by, whatever a run happened to record first. lr_x2 stands before lr_x10."""
+    marks = (name.startswith('lr'), 'loss' in name, 'acc_seg' in name, not name.endswith('time'))
+    return marks.index(True) if True in marks else len(marks), '.' in name, len(name), name

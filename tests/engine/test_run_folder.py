@@ -48,9 +48,19 @@ def test_a_row_is_appended_where_the_columns_stay(tmp_path):
     table.add(20, dict(lr=4, loss=3))  # in another order
     table.add(30, dict(loss=5))
     assert (tmp_path / 'metrics.csv').stat().st_ino == place
-    assert (tmp_path / 'metrics.csv').read_text() == 'iter,loss,lr\n10,1,2\n20,3,4\n30,5,\n'
+    assert (tmp_path / 'metrics.csv').read_text() == 'iter,lr,loss\n10,2,1\n20,4,3\n30,,5\n'
     table.add(20, dict(mIoU=6))
-    assert (tmp_path / 'metrics.csv').read_text() == 'iter,loss,lr,mIoU\n10,1,2,\n20,3,4,6\n30,5,,\n'
+    assert (tmp_path / 'metrics.csv').read_text() == 'iter,lr,loss,mIoU\n10,2,1,\n20,4,3,6\n30,,5,\n'
+
+
+def test_the_columns_order_does_not_depend_on_what_came_first(tmp_path):
+    names = ['lr', 'lr_x2', 'lr_x10', 'loss', 'aux.loss_ce', 'decode.loss_ce', 'decode.acc_seg', 'mIoU', 'time',
+             'data_time']
+    for order in (names, names[::-1]):
+        table = MetricsTable(tmp_path / 'metrics.csv')
+        for iteration, name in enumerate(order):
+            table.add(iteration, {name: 1})
+        assert (tmp_path / 'metrics.csv').read_text().splitlines()[0].split(',') == ['iter', *names]
 
 
 def test_half_a_row_is_forgotten(tmp_path):
