@@ -6,7 +6,7 @@ import numpy as np
 
 from segkit.visualization.text import canvas, font, text_width
 
-WRONG, VOID_GREY = (225, 25, 25), (120, 120, 120)
+WRONG, VOID_YELLOW = (225, 25, 25), (255, 214, 50)
 
 
 def cell_size(shapes: Sequence[tuple[int, int]], width: int) -> tuple[int, int]:
@@ -38,7 +38,7 @@ def fit_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def error_picture(image: np.ndarray, label: np.ndarray, prediction: np.ndarray, void: int = 255) -> np.ndarray:
-    """Show where a prediction is wrong: red over the faded photo, void pixels grey.
+    """Show where a prediction is wrong: red over the faded grey photo, void pixels yellow.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -53,7 +53,7 @@ def error_picture(image: np.ndarray, label: np.ndarray, prediction: np.ndarray, 
     out = cv2.addWeighted(grey, 0.35, np.full_like(grey, 255), 0.65, 0)
     wrong = label != prediction
     out[wrong] = (0.2 * out[wrong] + 0.8 * np.array(WRONG)).astype(np.uint8)
-    out[label == void] = VOID_GREY
+    out[label == void] = VOID_YELLOW
     return out
 
 
@@ -67,7 +67,7 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], size: tuple[int, int], titles: S
         titles: Of the columns.
         captions: Under each row.
         legend: (name, colour) of the classes on the sheet, put at the bottom.
-        heading: Over the whole sheet.
+        heading: Over the whole sheet; what follows a line break stands under it in small letters.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -76,7 +76,9 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], size: tuple[int, int], titles: S
     line = round(1.6 * letters)
     width = gap + max(map(len, rows)) * (size[1] + gap)
     legend_rows = _wrap(legend, width - 2 * gap, letters)
+    heading, _, note = heading.partition('\n')
     heading_height = round(1.5 * line) if heading else 0
+    heading_height += line if note else 0
     top = gap + heading_height + (line if titles else 0)
     heights = [max(cell.shape[0] for cell in cells) for cells in rows]
     floors = [top + sum(heights[:row + 1]) + row * (gap + (line if captions else 0)) for row in range(len(rows))]
@@ -85,6 +87,9 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], size: tuple[int, int], titles: S
     if heading:
         pen.text((gap, gap + line // 2), _shorten(heading, width - 2 * gap, letters + 3), fill=(20, 20, 20),
                  font=font(letters + 3), anchor='lm')
+    if note:
+        pen.text((gap, gap + round(1.5 * line)), _shorten(note, width - 2 * gap, letters), fill=(70, 70, 70),
+                 font=font(letters), anchor='lm')
     for column, title in enumerate(titles):
         pen.text((gap + column * (size[1] + gap) + size[1] // 2, gap + heading_height + line // 2 - 2),
                  _shorten(title, size[1], letters), fill=(20, 20, 20), font=font(letters), anchor='mm')
@@ -105,6 +110,16 @@ def sheet(rows: Sequence[Sequence[np.ndarray]], size: tuple[int, int], titles: S
             x = gap + column * (size[1] + gap) + (size[1] - cell.shape[1]) // 2
             out[y:y + cell.shape[0], x:x + cell.shape[1]] = cell
     return out
+
+
+def level(rows: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
+    """Bring the first pictures of several rows to the highest one's height, so that the rows lie at one level."""
+    height = max(cell.shape[0] for cells in rows for cell in cells)
+    return [[_white_above_and_below(cells[0], height - cells[0].shape[0]), *cells[1:]] for cells in rows]
+
+
+def _white_above_and_below(cell: np.ndarray, more: int) -> np.ndarray:
+    return np.pad(cell, ((more // 2, more - more // 2), (0, 0), (0, 0)), constant_values=255)
 
 
 def beside(blocks: Sequence[np.ndarray]) -> np.ndarray:

@@ -100,12 +100,14 @@ class SegLocalVisualizer(Visualizer):
 
     def draw_predictions_mosaic(self, samples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, str]],
                                 heading: str = '') -> np.ndarray:
-        """Lay photo, label, prediction and error of each sample in a row; more than eight rows make two columns.
+        """Lay photo, label, prediction and error of each sample in a row; more than eight samples stand two in a row.
+
+        They are to be read row by row, left to right.
 
         Args:
             samples: (image (H, W, 3) uint8 RGB, label (h, w), prediction (h, w), caption) of each; the maps may be
                 smaller than the image.
-            heading: Over the sheet.
+            heading: Over the sheet; what follows a line break in small letters.
 
         Returns:
             (H', W', 3) uint8 RGB.
@@ -120,12 +122,13 @@ class SegLocalVisualizer(Visualizer):
                          mosaic.error_picture(image, label, prediction, VOID)])
         captions = [caption for *_, caption in samples]
         legend = self._legend(mask for _, label, prediction, _ in samples for mask in (label, prediction))
-        titles = ['photo', 'label', 'prediction', 'error (red), void (grey)']
-        half = len(rows) if len(rows) <= 8 else -(-len(rows) // 2)
+        titles = ['photo', 'label', 'prediction', 'error (red), void (yellow)']
+        across = 1 if len(rows) <= 8 else 2
+        rows = [row for start in range(0, len(rows), across) for row in mosaic.level(rows[start:start + across])]
+        below = '\n'.join(' ' for _ in heading.splitlines())  # as high as the heading
         return mosaic.beside([
-            mosaic.sheet(rows[start:start + half], size, titles, captions[start:start + half],
-                         legend if start == 0 else (), heading if start == 0 or not heading else ' ')
-            for start in range(0, len(rows), half)])
+            mosaic.sheet(rows[first::across], size, titles, captions[first::across],
+                         () if first else legend, below if first else heading) for first in range(across)])
 
     def _legend(self, masks) -> list[tuple]:
         present = sorted(set().union(*(np.unique(mask).tolist() for mask in masks)) - set(self.plain))

@@ -22,7 +22,8 @@ def test_error_picture():
     right, wrong, void, also_right = drawn[0].astype(int)
     assert right.tolist() == also_right.tolist() and len(set(right)) == 1 and right[0] > 160
     assert wrong[0] > 180 and wrong[1] < 90 and wrong[2] < 90
-    assert void.tolist() == list(mosaic.VOID_GREY)
+    assert void.tolist() == list(mosaic.VOID_YELLOW)
+    assert np.ptp(void) > 100, 'no grey that the photo has too'
 
 
 def test_sheet_shows_every_cell():
@@ -41,6 +42,21 @@ def test_words_and_legend_add_room():
                         legend=[('cat', (250, 1, 2)), ('dog', (3, 250, 4))])
     assert full.shape[1] == bare.shape[1] and full.shape[0] > bare.shape[0] + 60
     assert (full == (250, 1, 2)).all(-1).sum() > 100 and (full == (3, 250, 4)).all(-1).sum() > 100
+
+
+def test_a_note_stands_under_the_heading():
+    rows = [[np.zeros((80, 300, 3), np.uint8)]]
+    one, two = (mosaic.sheet(rows, (80, 300), heading=heading) for heading in ('Sheet', 'Sheet\nwith a note'))
+    added = two.shape[0] - one.shape[0]
+    below = [k for k, row in enumerate(two[:added + 30]) if (row < 120).all(-1).any()]
+    assert added > 15 and max(np.diff(below)) > 3, 'two lines of letters, apart'
+
+
+def test_rows_side_by_side_are_of_one_height():
+    flat, high = np.full((20, 30, 3), 7, np.uint8), np.full((51, 30, 3), 9, np.uint8)
+    (left, untouched), (right, _) = mosaic.level([[flat, flat], [high, high]])
+    assert left.shape == right.shape == (51, 30, 3) and untouched.shape == (20, 30, 3)
+    assert (left == 7).all(-1).sum() == 600 and (left[15:35] == 7).all()
 
 
 def test_a_long_legend_is_wrapped():

@@ -118,6 +118,18 @@ def test_predictions_mosaic(visualizer):
     assert 0.8 < x < 0.95, 'errors stand in the fourth column'
 
 
+def test_many_predictions_are_read_row_by_row(visualizer):
+    shapes = [(60, 80) if k % 3 else (90, 60) for k in range(9)]
+    samples = [(np.full((*shape, 3), (20 * k, 0, 99), np.uint8), *np.zeros((2, *shape), np.uint8), 'a')
+               for k, shape in enumerate(shapes)]
+    drawn = visualizer.draw_predictions_mosaic(samples, 'Worst\nfirst')
+    places = [np.argwhere((drawn == (20 * k, 0, 99)).all(-1)) for k in range(9)]
+    middles = [(box.min(axis=0) + box.max(axis=0)) / 2 for box in places]
+    for left, right in zip(middles[0::2], middles[1::2]):
+        assert abs(left[0] - right[0]) < 2 and right[1] > left[1] + drawn.shape[1] / 3
+    assert all(np.diff([y for y, _ in middles[0::2]]) > 100)
+
+
 def test_figures_take_the_run_s_classes(visualizer):
     assert visualizer.draw_confusion_matrix(np.eye(3, dtype=int)).shape[2] == 3
     assert (visualizer.draw_iou_bars([50, 20, 70]) == META['palette'][2]).all(-1).any()

@@ -199,7 +199,8 @@ class RunReportHook(Hook):
             rows = [(self._photo(worst.img_path, worst.label.shape), worst.label, worst.prediction,
                      f'{Path(worst.img_path).name}   IoU {100 * worst.iou:.1f} %, '
                      f'pixel accuracy {100 * worst.accuracy:.1f} %') for worst in report.worst]
-            title = f'{heading}: the {len(rows)} images of lowest IoU, worst first'
+            title = f'{heading}: the {len(rows)} images of lowest IoU, worst first, row by row\n' \
+                    'IoU of an image: the mean over the classes in its label or its prediction'
             write_picture(folder / 'worst.jpg', draw.draw_predictions_mosaic(rows, title))
 
     def _photo(self, path: str, shape: tuple[int, int]) -> np.ndarray:
