@@ -3,7 +3,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LogNorm
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -43,7 +43,7 @@ def curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[flo
 
 
 def confusion_figure(confusion: np.ndarray, classes: Sequence[str], normalize: bool = False) -> np.ndarray:
-    """Draw a confusion matrix.
+    """Draw a confusion matrix of the classes that are labelled or predicted anywhere.
 
     Args:
         confusion: (K, K) counts; rows are true classes, columns predicted ones.
@@ -53,6 +53,11 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str], normalize: b
     Returns:
         (H, W, 3) uint8 RGB.
     """
+    occurs = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
+    title = 'Confusion matrix, ' + ('per cent of each true class' if normalize else 'pixels')
+    if 0 < len(occurs) < len(classes):
+        title += f'\n{len(occurs)} of {len(classes)} classes (others: no label, no prediction)'
+        confusion, classes = confusion[np.ix_(occurs, occurs)], [classes[k] for k in occurs]
     number = len(classes)
     counts = confusion.astype(np.float64)
     totals = counts.sum(axis=1, keepdims=True)
@@ -64,14 +69,11 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str], normalize: b
     figure = Figure(figsize=(side + names + 2.0, side + names + 0.9), dpi=100 if number <= 60 else 80,
                     layout='constrained')
     axes = figure.add_subplot()
-    if normalize:
-        shown = axes.imshow(values, cmap='Blues', vmin=0, vmax=100)
-    else:  # counts differ by orders of magnitude: colour by the logarithm
-        shown = axes.imshow(np.where(values > 0, values, np.nan), cmap='Blues',
-                            norm=LogNorm(vmin=1, vmax=max(2.0, values.max())))
+    # Counts differ by orders of magnitude: a root shows the small ones and, unlike a logarithm, parts the large ones.
+    scale = PowerNorm(1 if normalize else 0.4, vmin=0, vmax=100 if normalize else max(1.0, values.max()))
+    shown = axes.imshow(values if normalize else np.where(values > 0, values, np.nan), cmap='Blues', norm=scale)
     axes.set_facecolor('#eeeeee')
-    axes.set_title('Confusion matrix, ' + ('per cent of each true class' if normalize else 'pixels'), loc='left',
-                   fontsize=11)
+    axes.set_title(title, loc='left', fontsize=11)
     axes.set_xlabel('predicted')
     axes.set_ylabel('true')
     letters = 8 if number <= 40 else 5
@@ -81,14 +83,13 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str], normalize: b
     for side_line in axes.spines.values():
         side_line.set_visible(False)
     if number <= 40:
-        dark = 60 if normalize else max(2.0, values.max())**0.65
         for row, column in zip(*np.nonzero(counts)):
             value = values[row, column]
             if normalize and value < 0.5:
                 continue
             text = f'{value:.0f}' if normalize else short_count(value)
             axes.text(column, row, text, ha='center', va='center', fontsize=6.5,
-                      color='white' if value > dark else '#222222')
+                      color='white' if scale(value) > 0.6 else '#222222')
     figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.02, shrink=0.6).outline.set_visible(False)
     return _pixels(figure)
 
@@ -119,7 +120,7 @@ def iou_bars(classes: Sequence[str], iou: Sequence[float], colours: np.ndarray) 
                   fontsize=letters - 1, color=GREY if missing else '#222222')
     axes.set_yticks(places, [classes[k] for k in order], fontsize=letters)
     axes.set_ylim(len(classes) - 0.4, -0.6)
-    axes.set_xlim(0, 107)
+    axes.set_xlim(0, 100)
     axes.set_xlabel('IoU, per cent', color=GREY)
     title = 'IoU of each class'
     if not np.isnan(iou).all():
