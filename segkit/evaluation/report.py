@@ -182,18 +182,26 @@ class Report:
 
     def per_class_markdown(self) -> str:
         """The per-class table, the means, the rule and the protocol."""
-        means = self.means
-        lines = ['| Class | ' + ' | '.join(ALL_COLUMNS) + ' | Labelled pixels |',
-                 '|:--|' + '--:|' * (len(ALL_COLUMNS) + 1)]
+        means, columns = self.means, self._distinct_columns()
+        lines = ['| Class | ' + ' | '.join(columns) + ' | Labelled pixels |', '|:--|' + '--:|' * (len(columns) + 1)]
         for row in self.rows:
             name = row['Class'].replace('|', r'\|')
-            lines.append(f'| {name} | ' + ' | '.join(_percent(row[c]) for c in ALL_COLUMNS)
+            lines.append(f'| {name} | ' + ' | '.join(_percent(row[c]) for c in columns)
                          + f' | {row["Labelled"]:,} |')
-        lines.append('| **mean** | ' + ' | '.join(f'**{_percent(means["m" + c])}**' for c in ALL_COLUMNS)
+        lines.append('| **mean** | ' + ' | '.join(f'**{_percent(means["m" + c])}**' for c in columns)
                      + f' | {int(self.confusion.sum()):,} |')
         lines += ['', f'aAcc {_percent(means["aAcc"])}, fwIoU {_percent(means["fwIoU"])} (per cent).', '',
                   f'{self.rule}.', '', f'{self.protocol_line}.', '']
         return '\n'.join(lines)
+
+    def _distinct_columns(self) -> list[str]:
+        """Every score once: Recall is Acc, and Fscore at beta 1 is Dice, so both stand there only if asked for."""
+        twins = [('Acc', 'Recall')] + [('Dice', 'Fscore')] * (self.beta == 1)
+        left_out = set()
+        for first, second in twins:
+            if not {first, second} <= set(self.columns):
+                left_out.add(first if second in self.columns else second)
+        return [column for column in ALL_COLUMNS if column not in left_out]
 
     def confusion_csv(self) -> str:
         """Counts; the first column names the true class, the first row the predicted one."""

@@ -72,3 +72,14 @@ def test_markdown():
     lines = text.splitlines()
     assert len({line.replace(r'\|', '').count('|') for line in lines if line.startswith('|')}) == 1
     assert '| **mean** | **58.33** |' in text and 'split: val.' in text
+
+
+@pytest.mark.parametrize('columns, beta, expected', [
+    (('IoU', 'Acc'), 1, 'IoU Acc Dice Precision'),
+    (('IoU', 'Acc'), 2, 'IoU Acc Dice Fscore Precision'),
+    (('IoU', 'Fscore', 'Precision', 'Recall'), 1, 'IoU Fscore Precision Recall'),
+    (('IoU', 'Acc', 'Fscore', 'Precision', 'Recall'), 1, 'IoU Acc Fscore Precision Recall'),
+    (('IoU', 'Acc', 'Dice', 'Fscore'), 1, 'IoU Acc Dice Fscore Precision')])
+def test_markdown_has_equal_columns_only_if_asked_for(columns, beta, expected):
+    text = report(columns=columns, beta=beta).per_class_markdown()
+    assert text.splitlines()[0] == '| Class | ' + expected.replace(' ', ' | ') + ' | Labelled pixels |'
