@@ -13,7 +13,7 @@ from torch import nn
 from segkit.checkpoint import load_file, load_weights, state_dict_of
 from segkit.config import load_config
 from segkit.engine.run_state import dataset_meta_of
-from segkit.errors import CheckpointError, ConfigError
+from segkit.errors import CheckpointError, ConfigError, DataError
 from segkit.registry import DATASETS, MODELS, TRANSFORMS
 from segkit.structures import SegDataSample
 
@@ -96,7 +96,7 @@ def inference_model(model: nn.Module, img: Union[Image, Sequence[Image]]) -> Uni
         A sample with ``pred_sem_seg`` (1, H, W) at the image's own size; a list of them for a list.
 
     Raises:
-        DataError: If a file cannot be read.
+        DataError: If a file cannot be read, or an array is not of that form.
     """
     if isinstance(img, (list, tuple)):
         return list(predict_images(model, img))
@@ -153,8 +153,20 @@ def prediction_pipeline(cfg: Config) -> tuple[Any, Compose]:
 
 def _loaded(image: Image, load: Any) -> dict:
     if isinstance(image, np.ndarray):
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise DataError('An image given as array is (H, W, 3) uint8 in BGR order, as cv2.imread reads it;\n'
+                            f'got shape {tuple(image.shape)}, {image.dtype}. '
+                            'cv2.cvtColor turns grey (GRAY2BGR) and RGBA (RGBA2BGR) into BGR.')
         return dict(img=image, img_path=None, img_shape=image.shape[:2], ori_shape=image.shape[:2], seg_fields=[])
-    return load(dict(img_path=str(image), seg_fields=[]))
+    if not isinstance(image, (str, Path)):
+        raise DataError(f'An image is a path or an (H, W, 3) uint8 BGR array; got {type(image).__name__}.')
+    try:
+        loaded = load(dict(img_path=str(image), seg_fields=[]))
+    except DataError as error:  # what it advises for a dataset does not apply
+        raise DataError(f'{str(error).splitlines()[0]}\nGive the path of an image file that OpenCV reads.') from error
+    if loaded is None:  # LoadImageFromFile(ignore_empty=True)
+        raise DataError(f"'{image}' cannot be read as an image.")
+    return loaded
 
 
 def show_result_pyplot(model: nn.Module,

@@ -9,8 +9,9 @@ from typing import Optional
 
 import segkit
 from segkit.apis.arguments import Parser
-from segkit.errors import DataError
+from segkit.errors import ConfigError, DataError
 
+CONFIGS = ('.py', '.json', '.yaml', '.yml')
 EXAMPLE = """example:
   python tools/predict.py photos/ configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py runs/a/best_mIoU.pth \\
       --out-dir predictions
@@ -49,9 +50,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Predict what the command line says.
 
     Raises:
+        ConfigError: If a file stands in the place of another.
         DataError: At the end, if images could not be read; the others are predicted before.
     """
     args = parser().parse_args(argv)
+    _check_order(args)
     print(f'segkit {segkit.__version__}: {args.config}', flush=True)
     from mmengine.logging import MMLogger
 
@@ -87,6 +90,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     print(f'{len(images) - len(unreadable)} of {len(images)} images predicted, see {out}')
     if unreadable:
         raise DataError(f'{len(unreadable)} of {len(images)} images could not be read. The first one:\n{unreadable[0]}')
+
+
+def _check_order(args: argparse.Namespace) -> None:
+    kinds = [Path(path).suffix.lower() for path in (args.source, args.config)]
+    if kinds[0] in (*CONFIGS, '.pth') or (kinds[1] and kinds[1] not in CONFIGS):
+        raise ConfigError(f'The order is: predict.py IMAGE|FOLDER CONFIG CHECKPOINT.\nGot {args.source} as image, '
+                          f'{args.config} as config, {args.checkpoint} as checkpoint.')
 
 
 def shares_of(mask: 'np.ndarray', classes: Sequence[str]) -> dict[str, float]:

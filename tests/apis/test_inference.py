@@ -67,8 +67,20 @@ def test_batches_of_equal_size_only(model):
 
 def test_unreadable_image_is_named(model, tmp_path):
     (tmp_path / 'bad.jpg').write_bytes(b'no image')
-    with pytest.raises(DataError, match='bad.jpg'):
-        inference_model(model, str(tmp_path / 'bad.jpg'))
+    for name in ('bad.jpg', 'absent.jpg'):
+        with pytest.raises(DataError, match=name) as caught:
+            inference_model(model, str(tmp_path / name))
+        assert 'data_prefix' not in str(caught.value) and 'split' not in str(caught.value)
+        assert 'Give the path of an image file' in str(caught.value)
+
+
+@pytest.mark.parametrize('shape, dtype', [((8, 9), 'uint8'), ((8, 9, 4), 'uint8'), ((3, 8, 9), 'uint8'),
+                                          ((8, 9, 3), 'float32')])
+def test_array_of_another_form(model, shape, dtype):
+    with pytest.raises(DataError, match='(?s)is .H, W, 3. uint8 in BGR order.*got shape .*' + dtype):
+        inference_model(model, np.zeros(shape, dtype))
+    with pytest.raises(DataError, match='got NoneType'):  # what cv2.imread gives for a file that is not there
+        inference_model(model, None)
 
 
 def test_classes_of_old_checkpoints_and_of_the_config(trained, tmp_path):

@@ -19,6 +19,16 @@ def test_unknown_device(trained, tmp_path, capsys):
     assert capsys.readouterr().err == "error: device (--device): expected cuda:N or cpu, got 'gpu'.\n"
 
 
+@pytest.mark.parametrize('order', [(1, 2, 0), (0, 2, 1), (1, 0, 2), (2, 1, 0)])
+def test_wrong_order_is_said(trained, tmp_path, capsys, order):
+    config, checkpoint = trained
+    three = [str(tmp_path / 'data/JPEGImages/im00.jpg'), str(config), str(checkpoint)]
+    with pytest.raises(SystemExit) as left:
+        run(predict.main, [*(three[i] for i in order), '--out-dir', str(tmp_path / 'o')])
+    assert left.value.code == 2
+    assert 'The order is: predict.py IMAGE|FOLDER CONFIG CHECKPOINT.\nGot ' in capsys.readouterr().err
+
+
 def test_folder(trained, tmp_path, capsys):
     config, checkpoint = trained
     capsys.readouterr()
