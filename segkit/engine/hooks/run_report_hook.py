@@ -23,9 +23,10 @@ class RunReportHook(Hook):
     """Leaves in the work folder what a person wants to see of a run.
 
     While training: ``metrics.csv`` (a row for each logged or validated iteration) and ``train_samples.jpg`` (the first
-    batches as the preprocessor gives them to the network, labels over them). At each validation: ``curves.png``, ``per_class.csv`` and
-    ``.md``, ``confusion_matrix.csv`` and ``.png``, ``confusion_matrix_normalized.png``, ``iou_bars.png``,
-    ``val_predictions.jpg`` (photo, label, prediction, error) and ``worst.jpg``. A test writes its own into ``test/``.
+    batches as the preprocessor gives them to the network, labels over them). At each validation: ``curves.png``,
+    ``per_class.csv`` and ``.md``, ``confusion_matrix.csv`` and ``.png``, ``confusion_matrix_normalized.png``,
+    ``iou_bars.png``, ``val_predictions.jpg`` (photo, label, prediction, error) and ``worst.jpg``. A test writes its own
+    into ``test/``.
     A resumed run goes on in ``metrics.csv`` where its checkpoint was saved: no iteration is missing or there twice.
 
     Reference: the run folder of ultralytics, whose idea this is. Different from it: renewed while the run goes on,
