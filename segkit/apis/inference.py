@@ -68,6 +68,8 @@ def init_model(config: Union[str, Path, Config],
         meta = dict(classes=tuple(f'class {i}' for i in range(model.num_classes)), palette=meta.get('palette'))
     model.dataset_meta = meta
     model.cfg = cfg
+    if 'keep_logits' not in (cfg.model.get('test_cfg') or {}) and isinstance(getattr(model, 'test_cfg', None), dict):
+        model.test_cfg['keep_logits'] = True  # a run keeps none, but who asks for one image may want its scores
     return model.to(device).eval()
 
 
@@ -93,7 +95,8 @@ def inference_model(model: nn.Module, img: Union[Image, Sequence[Image]]) -> Uni
         img: A file, an (H, W, 3) uint8 BGR array, or a list of them.
 
     Returns:
-        A sample with ``pred_sem_seg`` (1, H, W) at the image's own size; a list of them for a list.
+        A sample with ``pred_sem_seg`` (1, H, W) and ``seg_logits`` (K, H, W) at the image's own size; a list of them
+        for a list. (Scores of many photos need much memory: MMSegInferencer keeps none.)
 
     Raises:
         DataError: If a file cannot be read, or an array is not of that form.
@@ -104,7 +107,8 @@ def inference_model(model: nn.Module, img: Union[Image, Sequence[Image]]) -> Uni
 
 
 @torch.no_grad()
-def predict_images(model: nn.Module, images: Sequence[Image], batch_size: int = 1) -> Iterator[SegDataSample]:
+def predict_images(model: nn.Module, images: Sequence[Image], batch_size: int = 1,
+                   keep_logits: bool = True) -> Iterator[SegDataSample]:
     """Predict images in order.
 
     Images that the network sees at different sizes are not put into one batch: padding would change their edges.
@@ -113,22 +117,27 @@ def predict_images(model: nn.Module, images: Sequence[Image], batch_size: int = 
         model: From :func:`init_model`.
         images: Files, or (H, W, 3) uint8 BGR arrays.
         batch_size: How many images of equal size go through the network together.
+        keep_logits: Whether ``seg_logits`` may be in the samples; they are if ``model.test_cfg.keep_logits`` says so.
     """
     load, prepare = prediction_pipeline(model.cfg)
     batch: list[dict] = []
     for image in images:
         sample = prepare(_loaded(image, load))
         if batch and (len(batch) == batch_size or batch[0]['inputs'].shape != sample['inputs'].shape):
-            yield from _predict(model, batch)
+            yield from _predict(model, batch, keep_logits)
             batch = []
         batch.append(sample)
     if batch:
-        yield from _predict(model, batch)
+        yield from _predict(model, batch, keep_logits)
 
 
-def _predict(model: nn.Module, batch: list[dict]) -> list[SegDataSample]:
-    return model.test_step(dict(inputs=[sample['inputs'] for sample in batch],
-                                data_samples=[sample['data_samples'] for sample in batch]))
+def _predict(model: nn.Module, batch: list[dict], keep_logits: bool) -> list[SegDataSample]:
+    samples = model.test_step(dict(inputs=[sample['inputs'] for sample in batch],
+                                   data_samples=[sample['data_samples'] for sample in batch]))
+    for sample in samples:
+        if not keep_logits and 'seg_logits' in sample:
+            del sample.seg_logits
+    return samples
 
 
 def prediction_pipeline(cfg: Config) -> tuple[Any, Compose]:

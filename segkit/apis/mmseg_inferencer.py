@@ -1,4 +1,5 @@
 """Predictions for files, folders and arrays in one call."""
+import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -7,6 +8,7 @@ import numpy as np
 from mmengine.config import Config
 from torch import nn
 
+import segkit
 from segkit.apis.inference import Image, init_model, predict_images
 from segkit.engine.run_folder import write_picture
 from segkit.errors import ConfigError, DataError
@@ -22,11 +24,12 @@ class MMSegInferencer:
     """Predicts images, and draws and stores what was predicted.
 
     Reference: MMSegmentation's class of this name, whose arguments it takes. Different from it: files are named
-    after their images, index masks carry the dataset's palette, and names of MMSegmentation's model zoo (which
-    download a config and weights) are not known here.
+    after their images, index masks carry the dataset's palette, and a name of the model zoo stands for the config of
+    that name in this checkout, without weights.
 
     Args:
-        model: A config file, a loaded config, or a model from :func:`segkit.apis.init_model`.
+        model: A config file, the name of one below configs/, a loaded config, or a model from
+            :func:`segkit.apis.init_model`.
         weights: A checkpoint file or URL.
         classes: Class names, instead of those the checkpoint names.
         palette: (r, g, b) of each class, 0 to 255, instead of the checkpoint's.
@@ -51,7 +54,7 @@ class MMSegInferencer:
         from segkit.visualization import SegLocalVisualizer
 
         if not isinstance(model, nn.Module):
-            model = init_model(model, weights, device or 'cuda:0')
+            model = init_model(_config_of(model), weights, device or 'cuda:0')
         self.model = model
         meta = dict(model.dataset_meta)
         if dataset_name is not None:
@@ -80,7 +83,7 @@ class MMSegInferencer:
 
         Args:
             inputs: A file, a folder, an (H, W, 3) uint8 BGR array, or a list of files and arrays.
-            return_datasamples: Return the samples instead of a dict.
+            return_datasamples: Return the samples, their scores included, instead of a dict.
             batch_size: How many images of equal size go through the network together.
             return_vis: Also return the drawn pictures.
             show: Open a window for each picture.
@@ -101,7 +104,7 @@ class MMSegInferencer:
         images = list_inputs(inputs)
         drawn = return_vis or show or (out_dir and img_out_dir)
         samples, masks, pictures = [], [], []
-        for number, (image, sample) in enumerate(self.stream(images, batch_size)):
+        for number, (image, sample) in enumerate(self.stream(images, batch_size, return_datasamples)):
             masks.append(index_mask(sample))
             name = f'{number:08d}' if isinstance(image, np.ndarray) else Path(image).stem
             if return_datasamples:
@@ -124,9 +127,10 @@ class MMSegInferencer:
             result['visualization'] = pictures[0] if one else pictures
         return result
 
-    def stream(self, images: Sequence[Image], batch_size: int = 1) -> Iterator[tuple[Image, SegDataSample]]:
+    def stream(self, images: Sequence[Image], batch_size: int = 1,
+               keep_logits: bool = False) -> Iterator[tuple[Image, SegDataSample]]:
         """Each image with its prediction, as soon as it is there."""
-        yield from zip(images, predict_images(self.model, images, batch_size))
+        yield from zip(images, predict_images(self.model, images, batch_size, keep_logits))
 
     def draw(self, image: Image, mask: np.ndarray, opacity: float = 0.5, with_labels: bool = True) -> np.ndarray:
         """Tint an image by class; (H', W', 3) uint8 RGB, with the legend at the right."""
@@ -140,6 +144,19 @@ class MMSegInferencer:
         path.parent.mkdir(parents=True, exist_ok=True)
         colours = self.visualizer.colours
         write_palette_png(str(path), mask, [tuple(int(v) for v in c) for c in colours[:self.model.num_classes]])
+
+
+def _config_of(model: Union[str, Path, Config]) -> Union[str, Path, Config]:
+    """The file that a bare config name stands for; anything else as it is."""
+    if isinstance(model, Config) or Path(model).suffix or Path(model).name != str(model) or Path(model).exists():
+        return model
+    configs = Path(segkit.__file__).parents[1] / 'configs'
+    files = {path.stem: path for path in sorted(configs.rglob('*.py')) if '_base_' not in path.parts}
+    if model not in files:
+        near = difflib.get_close_matches(str(model), files, n=1)
+        raise ConfigError(f'model: {model!r} is no config file, and no config of that name is below {configs}.'
+                          + (f'\nNearest: {near[0]}' if near else ''))
+    return files[model]
 
 
 def list_inputs(inputs: Union[Image, Sequence[Image]]) -> list[Image]:

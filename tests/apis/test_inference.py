@@ -47,6 +47,14 @@ def test_prediction_is_that_of_a_test(model, photos, trained):
     assert torch.equal(result.pred_sem_seg.data[0].long(), logits.argmax(1)[0])
 
 
+def test_scores_are_there_at_the_image_s_size(model, photos):
+    photo = cv2.imread(photos[0]) if isinstance(photos, list) else np.zeros((41, 57, 3), np.uint8)
+    sample = inference_model(model, photo)
+    scores = sample.seg_logits.data
+    assert scores.shape == (3, *photo.shape[:2]) and scores.dtype == torch.float32
+    assert torch.equal(scores.argmax(0), sample.pred_sem_seg.data[0].long())
+
+
 def test_arrays_and_lists(model, photos):
     results = inference_model(model, [photos[0], cv2.imread(photos[1])])
     assert isinstance(results, list) and len(results) == 2

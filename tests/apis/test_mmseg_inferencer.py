@@ -22,6 +22,8 @@ def test_one_image_and_several(inferencer, tmp_path):
     assert several['visualization'][0].dtype == np.uint8
     sample = inferencer(photo, return_datasamples=True)
     assert np.array_equal(sample.pred_sem_seg.data[0].numpy(), one)
+    assert sample.seg_logits.data.shape == (3, *one.shape)
+    assert 'seg_logits' not in next(inferencer.stream([photo]))[1]
 
 
 def test_folder_is_written_under_the_images_names(inferencer, tmp_path):
@@ -47,6 +49,16 @@ def test_classes_and_palette_of_one_s_own(trained):
     assert isinstance(inference_model(model, np.zeros((8, 8, 3), np.uint8)).pred_sem_seg.data.sum().item(), int)
     with pytest.raises(ConfigError, match='3 classes, got 21 classes'):
         MMSegInferencer(model, dataset_name='PascalVOCDataset')
+
+
+def test_bare_config_name_is_found_in_the_checkout(monkeypatch):
+    asked = []
+    monkeypatch.setattr('segkit.apis.mmseg_inferencer.init_model', lambda *args: asked.append(args[0]) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        MMSegInferencer(model='deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512')
+    assert asked[0].is_file() and asked[0].parts[-3:-1] == ('configs', 'deeplabv3')
+    with pytest.raises(ConfigError, match='(?s)no config of that name.*Nearest: deeplabv3_r50-d8_4xb4-20k_voc12aug-51'):
+        MMSegInferencer(model='deeplabv3_r50-d8_4xb4-20k_voc12aug-513x513')
 
 
 def test_sources_that_are_not_there(inferencer, tmp_path):
