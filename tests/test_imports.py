@@ -10,14 +10,15 @@ PACKAGE = Path(__file__).parents[1] / 'segkit'
 ALLOWED = {
     'errors': set(),
     'registry': {'errors'},
+    'palette': set(),
     'ops': {'errors'},
     'structures': {'errors'},
     'checkpoint': {'errors'},
     'config': {'errors', 'registry'},
     'models': {'errors', 'registry', 'structures', 'ops', 'checkpoint'},
-    'datasets': {'errors', 'registry', 'structures'},
+    'datasets': {'errors', 'registry', 'structures', 'palette'},
     'evaluation': {'errors', 'registry', 'ops'},
-    'visualization': {'errors', 'registry', 'structures'},
+    'visualization': {'errors', 'registry', 'structures', 'palette'},
     'engine': {'errors', 'registry', 'structures', 'ops', 'checkpoint'},
 }
 # Rooms inside models that reach each other through registries only.

@@ -1,7 +1,7 @@
 """Classes, palette and label map of a dataset: what its class says, what the config says, and whether they fit."""
 from typing import Optional
 
-from segkit.datasets.palette import bright_palette
+from segkit.palette import bright_palette
 from segkit.errors import ConfigError
 
 # What people call the two keys, apart from their names.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Union
 
 from segkit.datasets.base_seg_dataset import BaseSegDataset
-from segkit.datasets.palette import color_map
+from segkit.palette import color_map
 from segkit.registry import DATASETS
 
 

@@ -1,5 +1,5 @@
 """The generated scenes."""
-from segkit.datasets.palette import bright_palette
+from segkit.palette import bright_palette
 from segkit.datasets.pascal_voc_dataset import PascalVOCDataset
 from segkit.datasets.scenes import CLASSES
 from segkit.registry import DATASETS

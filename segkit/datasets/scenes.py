@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from segkit.datasets import scene_textures as t
-from segkit.datasets.palette import bright_palette, color_map
+from segkit.palette import bright_palette, color_map
 from segkit.errors import ConfigError, DataError
 
 # What makes a class is its outline and its pattern. One of an object's two colours tends to its class's hue.

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit.datasets.palette import bright_palette, color_map
+from segkit.palette import bright_palette, color_map
 
 
 def test_colors_are_distinct_and_begin_with_black():

@@ -15,7 +15,7 @@ def color_map(num_colors: int) -> list[list[int]]:
     colours lie far apart: black, dark red, dark green, ...
 
     Args:
-        num_colors: How many colours, at most 256; entry 255 is VOC's void colour.
+        num_colors: How many colours; entry 255 is VOC's void colour.
     """
     colors = []
     for index in range(num_colors):
