@@ -308,8 +308,8 @@ def _download(url: str, path: Path, source: str) -> None:
                 received += len(chunk)
         promised = re.search(r'-([0-9a-f]{8,64})\.\w+$', path.name)
         if (size and received != size) or (promised and not digest.hexdigest().startswith(promised[1])):
-            raise CheckpointError(f'{url} gave {received:,} bytes with sha256 {digest.hexdigest()[:8]}..., not what its '
-                                  f'name and length promise. Nothing was kept; try again.\n{help_text}')
+            raise CheckpointError(f'{url} gave {received:,} bytes with sha256 {digest.hexdigest()[:8]}..., not what '
+                                  f'its name and length promise. Nothing was kept; try again.\n{help_text}')
         os.replace(temporary, path)
     except OSError as error:
         raise CheckpointError(f"'{source}' could not be downloaded: {error}\n{help_text}") from error

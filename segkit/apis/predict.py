@@ -5,11 +5,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import segkit
 from segkit.apis.arguments import Parser
 from segkit.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CONFIGS = ('.py', '.json', '.yaml', '.yml')
 EXAMPLE = """example:

@@ -7,7 +7,7 @@ from typing import Any, Optional, Union
 import numpy as np
 from mmengine.dataset import BaseDataset, Compose, force_full_init
 
-from segkit.datasets.listing import (Source, first_with_mask, list_files, read_split, require_files, require_folder)
+from segkit.datasets.listing import Source, first_with_mask, list_files, read_split, require_files, require_folder
 from segkit.datasets.metainfo import fit_metainfo
 from segkit.errors import ConfigError, DataError
 from segkit.registry import DATASETS, TRANSFORMS

@@ -1,8 +1,8 @@
 """Classes, palette and label map of a dataset: what its class says, what the config says, and whether they fit."""
 from typing import Optional
 
-from segkit.palette import bright_palette
 from segkit.errors import ConfigError
+from segkit.palette import bright_palette
 
 # What people call the two keys, apart from their names.
 MISNOMERS = ('class_names', 'classnames', 'class', 'names', 'colors', 'colours', 'color_map', 'palettes')

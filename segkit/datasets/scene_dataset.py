@@ -1,7 +1,7 @@
 """The generated scenes."""
-from segkit.palette import bright_palette
 from segkit.datasets.pascal_voc_dataset import PascalVOCDataset
 from segkit.datasets.scenes import CLASSES
+from segkit.palette import bright_palette
 from segkit.registry import DATASETS
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from segkit.datasets import scene_textures as t
-from segkit.palette import bright_palette, color_map
 from segkit.errors import ConfigError, DataError
+from segkit.palette import bright_palette, color_map
 
 # What makes a class is its outline and its pattern. One of an object's two colours tends to its class's hue.
 KINDS = (('target', t.disc, t.circles), ('zebra', t.ellipse, t.stripes), ('chessboard', t.square, t.checks),

@@ -20,7 +20,8 @@ def complete(given: dict) -> dict:
 
     Where data and metric of a validation or test are given, the loop is filled in; where a run is to be resumed, the
     checkpoint, before a folder is made for it. The run folder's report is written, as MMEngine's own hooks are there,
-    unless ``default_hooks.report`` is None or the visualizer is one that cannot draw it. A hook set to None is left out.
+    unless ``default_hooks.report`` is None or the visualizer is one that cannot draw it. A hook set to None is left
+    out.
 
     Raises:
         ConfigError: If only some of the keys are given that belong together, there is nothing to resume, or

@@ -69,6 +69,17 @@ def total_batch(runner: Any) -> Optional[int]:
     return None if size is None else size * runner.world_size
 
 
+def interval_numbers(runner: Any) -> dict[str, float]:
+    """The training's numbers at a logged iteration: losses and times as means since the last one, others as they are.
+
+    The log's line, scalars.json and metrics.csv all take them from here, so that they say the same.
+    """
+    window = (runner.iter + 1) % runner.log_interval or runner.log_interval
+    return {key[len('train/'):]: float(history.mean(window) if 'loss' in key or key.endswith('time')
+                                       else history.current())
+            for key, history in runner.message_hub.log_scalars.items() if key.startswith('train/')}
+
+
 def _log_state(hub: MessageHub) -> dict:
     scalars = {name: [float(v) for v in buffer.data[0][-KEPT_SCALARS:]] for name, buffer in hub.log_scalars.items()}
     info = {k: plain(v) for k, v in hub.runtime_info.items() if k != 'cfg'}
@@ -130,6 +141,16 @@ def find_last_checkpoint(work_dir: str) -> str:
         return str(max(numbered)[1])
     raise ConfigError(f'--resume: no checkpoint in {folder} (looked for last_checkpoint, iter_*.pth, epoch_*.pth).\n'
                       'Give the folder of the run with --work-dir, or leave --resume out to start anew.')
+
+
+def iteration_of(work_dir: str) -> Optional[int]:
+    """The number in the name of a run folder's newest checkpoint; None where there is none."""
+    try:
+        newest = find_last_checkpoint(work_dir)
+    except ConfigError:
+        return None
+    found = re.search(r'(\d+)$', Path(newest).stem)
+    return int(found[1]) if found else None
 
 
 def dataset_meta_of(checkpoint: dict) -> Optional[dict]:

@@ -48,8 +48,8 @@ class Pretrained:
             part = {key[len(prefix):]: value for key, value in weights.items() if key.startswith(prefix)}
             if not part:
                 beginnings = sorted({key.split('.')[0] + '.' for key in weights})
-                raise CheckpointError(f"{self.checkpoint} has no key that begins with '{prefix}' (init_cfg.prefix); its "
-                                      f"keys begin with {', '.join(beginnings[:8])}.")
+                raise CheckpointError(f"{self.checkpoint} has no key that begins with '{prefix}' (init_cfg.prefix); "
+                                      f"its keys begin with {', '.join(beginnings[:8])}.")
             weights = part
         unused = CLASSIFIER + tuple(getattr(module, 'unbuilt', ()))
         report = load_weights(module, weights, allow_unexpected=unused, source=self.checkpoint)

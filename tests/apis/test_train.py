@@ -87,7 +87,8 @@ def test_start_in_the_folder_of_another_run_says_so(trained, tmp_path, capsys):
     ('log_level=LOUD', 'log_level'),
     ('model.num_classes=2', 'model.num_classes is 2, but the dataset of train_dataloader has 3 classes'),
     ('model.num_classes=5', 'Set model.num_classes=3 (--cfg-options num_classes=3 sets every head)'),
-    ("val_dataloader.dataset.metainfo={'classes':('a','b'),'palette':None}", 'the dataset of val_dataloader has 2 classes'),
+    ("val_dataloader.dataset.metainfo={'classes':('a','b'),'palette':None}",
+     'the dataset of val_dataloader has 2 classes'),
 ])
 def test_value_that_cannot_be_used(tiny_config, tmp_path, capsys, override, said):
     assert said in error_of(train.main, [tiny_config, '--work-dir', tmp_path / 'w', '--cfg-options', override], capsys)

@@ -7,7 +7,8 @@ from segkit.errors import ConfigError
 
 @pytest.mark.parametrize('text, value', [
     ('1', 1), ('1e-3', 1e-3), ('true', True), ('None', None), ('BN', 'BN'), ('/a/b c', '/a/b c'),
-    ('(64, 32)', (64, 32)), ('[1,2]', [1, 2]), ('1,2', [1, 2]), ('a,b', ['a', 'b']), ('[a.txt,b.txt]', ['a.txt', 'b.txt']),
+    ('(64, 32)', (64, 32)), ('[1,2]', [1, 2]), ('1,2', [1, 2]), ('a,b', ['a', 'b']),
+    ('[a.txt,b.txt]', ['a.txt', 'b.txt']),
     ("dict(type='BN', eps=1e-3)", dict(type='BN', eps=1e-3)), ("{'a': [1, (2, 3)]}", {'a': [1, (2, 3)]}),
     ('x=y', 'x=y'), ('', ''),
 ])

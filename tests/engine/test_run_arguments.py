@@ -27,7 +27,8 @@ def test_number_of_classes_that_fits(ours, channels, dataset):
 @pytest.mark.parametrize('ours, channels, named', [(2, 2, 3), (4, 4, 3), (21, 21, 3), (1, 1, 3), (2, 2, 1)])
 def test_number_of_classes_that_does_not_fit(ours, channels, named):
     head = SimpleNamespace(num_classes=ours, out_channels=channels)
-    with pytest.raises(ConfigError, match=f'num_classes is {ours}, but the dataset of val_dataloader has {named} class'):
+    words = f'num_classes is {ours}, but the dataset of val_dataloader has {named} class'
+    with pytest.raises(ConfigError, match=words):
         run_arguments.check_num_classes(SimpleNamespace(decode_head=head), data(*'abc'[:named]), 'val')
 
 

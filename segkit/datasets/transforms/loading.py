@@ -5,11 +5,10 @@ import numpy as np
 from mmcv.image.io import imread_flags
 from mmcv.transforms import BaseTransform
 
-from segkit.errors import ConfigError, DataError
-from segkit.registry import TRANSFORMS
-
 from segkit.datasets.transforms.image_file import decode_image, decode_mask, read_bytes
 from segkit.datasets.transforms.label_values import apply_color_map, apply_label_map, check_labels, drop_zero_label
+from segkit.errors import ConfigError, DataError
+from segkit.registry import TRANSFORMS
 
 BACKENDS = ('cv2', 'pillow', 'turbojpeg', 'tifffile')
 

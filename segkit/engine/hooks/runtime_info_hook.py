@@ -9,7 +9,6 @@ from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
 from segkit.errors import SegkitError
 from segkit.registry import HOOKS
 
-
 LONGEST_WINDOW = 10000  # iterations that the message hub remembers of each number
 
 

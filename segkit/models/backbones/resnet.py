@@ -8,8 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit.errors import ConfigError
 from segkit.models.backbones.resnet_blocks import BasicBlock, Bottleneck, ResidualBlock
-from segkit.models.backbones.stride_plan import (STAGE_STRIDES, STEM_STRIDE, block_rates, stage_rates,
-                                                 stage_strides)
+from segkit.models.backbones.stride_plan import STAGE_STRIDES, STEM_STRIDE, block_rates, stage_rates, stage_strides
 from segkit.registry import BACKBONES
 
 
@@ -239,10 +238,10 @@ class ResNet(BaseModule):
 
     def _arrange(self, strides: Sequence[int], rates: Sequence[Sequence[Sequence[int]]]) -> None:
         self.output_stride = STEM_STRIDE
-        for stage, stride, stage_rates in zip(self.stages, strides, rates):
-            for j, (block, block_rates) in enumerate(zip(stage, stage_rates)):
+        for stage, stride, rates_here in zip(self.stages, strides, rates):
+            for j, (block, block_rate) in enumerate(zip(stage, rates_here)):
                 block.set_stride(stride if j == 0 else 1)
-                block.set_rates(block_rates)
+                block.set_rates(block_rate)
             self.output_stride *= stride
 
     def set_output_stride(self, output_stride: int) -> None:

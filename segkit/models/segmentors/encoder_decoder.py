@@ -258,8 +258,8 @@ def _refuse_pad(meta: dict, padded: tuple[int, int]) -> None:
     scales = tuple(meta.get('scale_factor', (1, 1)))[::-1]  # (w, h) there
     if padded != tuple(round(side * scale) for side, scale in zip(meta['ori_shape'], scales)):
         raise ConfigError(
-            f"Pad made {meta.get('img_path')} {padded[0]}x{padded[1]} (h, w) in a test pipeline, and nothing tells where "
-            'the photo lies in it.\nTake Pad out of the pipeline. What pads and cuts it off again:\n'
+            f"Pad made {meta.get('img_path')} {padded[0]}x{padded[1]} (h, w) in a test pipeline, and nothing tells "
+            'where the photo lies in it.\nTake Pad out of the pipeline. What pads and cuts it off again:\n'
             'model.data_preprocessor.test_cfg=dict(size=(h, w)) or dict(size_divisor=n)')
 
 
