@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """example:
   python tools/test.py configs/deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py runs/a/best_mIoU.pth --tta
-The files of the test go to the folder test/ inside the run folder.
+The files of the test go to the folder test/ inside the run folder, those of a test with --tta to test_tta/.
 """
 
 

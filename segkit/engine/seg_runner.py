@@ -47,8 +47,13 @@ class SegRunner(Runner):
 
     # MMEngine makes a folder for each start inside work_dir; here a training's files lie in work_dir directly, and
     # those of a test in work_dir/test, where they replace none of the training's.
-    _log_dir = property(lambda self: self._work_dir if self._train_loop is not None else f'{self._work_dir}/test',
+    _log_dir = property(lambda self: self._work_dir if self._train_loop is not None else self.test_dir,
                         lambda self, value: None)
+
+    @property
+    def test_dir(self) -> str:
+        """Where a test writes; with test-time augmentation another folder, so that both results stay."""
+        return os.path.join(self._work_dir, 'test_tta' if 'module' in (self.cfg.get('model') or {}) else 'test')
 
     def __init__(self, *args: Any, cfg: Optional[Config] = None, randomness: Optional[dict] = None,
                  **kwargs: Any) -> None:
@@ -207,9 +212,10 @@ class SegRunner(Runner):
             CheckpointError: If a checkpoint cannot be read or does not fit.
             DataError: If a file of the data cannot be used.
         """
-        if not self._resume and list(Path(self.work_dir).glob('iter_*.pth')):
-            self.logger.warning(f'{self.work_dir} holds checkpoints of an earlier run; this one starts anew and does '
-                                'not remove them. (--resume goes on from the last one.)')
+        before = run_state.iteration_of(self.work_dir)
+        if not self._resume and before is not None:
+            self.logger.warning(f'{self.work_dir} holds a run at iteration {before}; --resume goes on from it; this '
+                                'run replaces its files (its checkpoints move to earlier/)')
         with environment.memory_explained():
             return super().train()
 

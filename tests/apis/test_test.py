@@ -46,7 +46,10 @@ def test_run_folder_of_the_training_is_left_alone(trained, tmp_path):
 def test_test_time_augmentation(trained, tmp_path, capsys):
     config, checkpoint = trained
     tool.main([str(config), str(checkpoint), '--work-dir', str(tmp_path / 'run'), '--tta'])
-    assert 'test-time augmentation: flip' in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert 'test-time augmentation: flip' in out
+    assert out.splitlines()[-1] == f'tables and pictures of the test: {tmp_path / "run/test_tta"}'
+    assert (tmp_path / 'run/test_tta/metrics.json').exists() and not (tmp_path / 'run/test').exists()
 
 
 def prepared(config, *argv):

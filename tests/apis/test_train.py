@@ -1,4 +1,6 @@
 """train.py, and that a user's mistake is a short message."""
+import re
+
 import cv2
 import pytest
 import torch
@@ -70,7 +72,13 @@ def test_start_in_the_folder_of_another_run_says_so(trained, tmp_path, capsys):
     config, _ = trained
     capsys.readouterr()
     train.main([str(config), '--work-dir', str(tmp_path / 'run'), '--cfg-options', 'train_cfg.max_iters=1'])
-    assert 'warning: ' + str(tmp_path / 'run') + ' holds checkpoints of an earlier run' in capsys.readouterr().out
+    out, folder = capsys.readouterr().out, tmp_path / 'run'
+    assert f'warning: {folder} holds a run at iteration 3; --resume goes on from it; this run replaces its files' in out
+    assert {p.name for p in folder.glob('*.pth')} == {'iter_1.pth', 'best_mIoU.pth'}
+    assert {p.name for p in (folder / 'earlier').iterdir()} >= {'iter_3.pth', 'best_mIoU.pth', 'last_checkpoint'}
+    last = out.splitlines()[-2:]
+    assert re.fullmatch(r'done: 1 iterations, 0:00:\d\d, best mIoU [\d.]+ at iter 1: .*run/best_mIoU.pth', last[0])
+    assert last[1] == f'tables and pictures: {folder}'
 
 
 @pytest.mark.parametrize('override, said', [

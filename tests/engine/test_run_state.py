@@ -105,3 +105,12 @@ def test_log_state_is_plain_and_comes_back():
     assert fresh.get_info('best_score') == 6.0  # what this run has said already is newer
     run_state.restore_log(fresh, dict(log_scalars={'train/lr': HistoryBuffer([3.0], [1])}))
     assert fresh.get_scalar('train/lr').current() == 3.0
+
+
+def test_iteration_of_a_run_folder(tmp_path):
+    assert run_state.iteration_of(tmp_path) is None and run_state.iteration_of(tmp_path / 'not there') is None
+    for number in (40, 200):
+        (tmp_path / f'iter_{number}.pth').touch()
+    assert run_state.iteration_of(tmp_path) == 200
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_40.pth'))
+    assert run_state.iteration_of(tmp_path) == 40

@@ -13,6 +13,7 @@ from segkit.errors import CheckpointError, ConfigError
 from segkit.registry import HOOKS
 
 GREATER = ('acc', 'iou', 'dice', 'fscore', 'precision', 'recall')
+EARLIER = 'earlier'  # where a run that starts anew puts the checkpoints it finds
 LESS = ('loss', 'error')
 
 
@@ -86,7 +87,9 @@ class CheckpointHook(Hook):
                     runner.logger.warning(f'{error}\nThe next validation writes it anew.')
                     continue
                 if 'best_name' in meta:
-                    self._note(runner, meta['best_name'], meta['best_score'])
+                    self._note(runner, meta['best_name'], meta['best_score'], meta.get('iter'), path)
+        if not runner.iter and is_main_process():
+            self._put_aside(runner)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:
@@ -116,16 +119,27 @@ class CheckpointHook(Hook):
             score, best = float(metrics[name]), self.best.get(name)
             if math.isnan(score) or (best is not None and (score <= best if rule == 'greater' else score >= best)):
                 continue
-            self._note(runner, name, score)
+            self._note(runner, name, score, runner.iter, Path(self._folder, f'best_{name.replace("/", "_")}.pth'))
             meta = dict(epoch=runner.epoch, iter=runner.iter, best_name=name, best_score=score,
                         metrics={k: float(v) for k, v in metrics.items()})
             runner.save_checkpoint(self._folder, f'best_{name.replace("/", "_")}.pth', save_optimizer=False,
                                    save_param_scheduler=False, meta=meta, by_epoch=False)
 
-    def _note(self, runner: Any, name: str, score: float) -> None:
+    def _put_aside(self, runner: Any) -> None:
+        """Move the checkpoints of an earlier run to ``earlier/``, so that nothing takes them for this run's."""
+        old = [path for pattern in ('iter_*.pth', 'epoch_*.pth', 'best_*.pth') for path in
+               Path(self._folder).glob(pattern)]
+        for path in [*old, Path(runner.work_dir, 'last_checkpoint')]:
+            if path.is_file():
+                aside = path.parent / EARLIER
+                aside.mkdir(exist_ok=True)
+                os.replace(path, aside / path.name)
+
+    def _note(self, runner: Any, name: str, score: float, iteration: Optional[int], path: Path) -> None:
         self.best[name] = score
         if name == self.scores[0] or self.scores[0] == 'auto':
-            runner.message_hub.update_info_dict(dict(best_name=name, best_score=score))
+            runner.message_hub.update_info_dict(
+                dict(best_name=name, best_score=score, best_iter=iteration, best_path=str(path)))
 
     def _save(self, runner: Any, number: int, meta: dict) -> None:
         for hook in runner.hooks:

@@ -11,11 +11,12 @@ import torch
 from mmengine.dist import broadcast_object_list, master_only
 from mmengine.hooks import Hook
 
-from segkit.engine.run_state import bare
+from segkit.engine.run_state import bare, interval_numbers
 from segkit.errors import ConfigError
 from segkit.registry import HOOKS
 
 REDRAW_SECONDS = 0.2
+SILENT_SECONDS = 10.0  # of an evaluation; then a line is due whatever the interval
 
 
 @HOOKS.register_module(name=['ProgressHook', 'LoggerHook'])
@@ -47,12 +48,14 @@ class ProgressHook(Hook):
         self._validation_seconds = 0.0
         self._seconds_per_iter: Optional[float] = None
         self._learning = ''
+        self._end = ''  # the last line of the run
 
     # -- training ------------------------------------------------------------------------------------------------
 
     def before_train(self, runner: Any) -> None:
         """Start the clock; leave out of scalars.json what was written behind the iteration that is gone on from."""
         runner.log_interval = self.interval
+        self._run_start = time.perf_counter()
         told = [_forget_later(Path(runner.log_dir, 'vis_data', 'scalars.json'), runner.iter)]
         broadcast_object_list(told)  # all processes have to agree whether a validation is missing
         runner.validated_at = runner.iter if told[0] else None
@@ -84,7 +87,7 @@ class ProgressHook(Hook):
         before, measured = self._seconds_per_iter, self._measured(runner)
         self._seconds_per_iter = measured if before is None else 0.7 * before + 0.3 * measured
         tag, _ = runner.log_processor.get_log_after_iter(runner, batch_idx, 'train')
-        tag = {name: float(value) for name, value in tag.items()}
+        tag = {**{name: float(value) for name, value in tag.items()}, **interval_numbers(runner)}
         share = self._waited / max(self._mark - self._start, 1e-9)
         rates = sorted({group['lr'] for group in runner.optim_wrapper.param_groups})
         accuracy = next((f'  acc {value:.1f}' for name, value in tag.items() if name.endswith('acc_seg')), '')
@@ -122,7 +125,7 @@ class ProgressHook(Hook):
 
     def before_val(self, runner: Any) -> None:
         """Start the clock of a validation."""
-        self._evaluation_start = self._redrawn = time.perf_counter()
+        self._evaluation_start = self._redrawn = self._said = time.perf_counter()
 
     before_test = before_val
 
@@ -138,10 +141,11 @@ class ProgressHook(Hook):
 
     def _evaluation_line(self, runner: Any, batch_idx: int, loader: Any, name: str) -> None:
         now, done, total = time.perf_counter(), batch_idx + 1, len(loader)
-        logged = done % self.interval == 0 and done < total
+        logged = done < total and (done % self.interval == 0 or now - self._said >= SILENT_SECONDS)
         if not logged and (now - self._redrawn < REDRAW_SECONDS or not runner.console.terminal):
             return
         self._redrawn = now
+        self._said = now if logged else self._said
         seconds = (now - self._evaluation_start) / done
         text = (f'{name} {done}/{total} batches  left {duration((total - done) * seconds)}  {rate(seconds)} it/s'
                 f'  mem {memory():.0f} MB')
@@ -171,17 +175,31 @@ class ProgressHook(Hook):
 
     @master_only
     def after_test_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:
-        """Say the scores and write them to test/metrics.json."""
+        """Say the scores and write them to metrics.json in the folder of the test."""
         metrics = {k: float(v) for k, v in (metrics or {}).items()}
         taken = time.perf_counter() - self._evaluation_start
         runner.logger.info(f'test: {scores(metrics)}  ({len(runner.test_dataloader.dataset)} images in '
                            f'{duration(taken)})')
-        folder = Path(runner.work_dir, 'test')
+        folder = Path(runner.test_dir)
         folder.mkdir(exist_ok=True)
+        self._end = f'tables and pictures of the test: {folder}'
         (folder / 'metrics.json').write_text(json.dumps(metrics, indent=1))
 
+    def after_train(self, runner: Any) -> None:
+        """Put together what the last line says."""
+        info = runner.message_hub.runtime_info
+        best = info.get('best_score')
+        name = info.get('best_name', 'mIoU')
+        at = '' if info.get('best_iter') is None else f' at iter {info["best_iter"]}'
+        self._end = (f'done: {runner.iter} iterations, {duration(time.perf_counter() - self._run_start)}'
+                     + ('' if best is None else f', best {name} {best:.2f}{at}: {info.get("best_path", "")}')
+                     + f'\ntables and pictures: {runner.work_dir}')
+
     def after_run(self, runner: Any) -> None:
-        """Close the backends."""
+        """Say where everything is, and close the backends."""
+        if self._end:
+            runner.logger.info(self._end)
+            self._end = ''
         runner.visualizer.close()
 
 

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from segkit.engine.run_folder import MetricsTable, write_bytes, write_picture
+from segkit.engine.run_state import interval_numbers
 from segkit.errors import ConfigError
 from segkit.registry import HOOKS
 
@@ -103,13 +104,8 @@ class RunReportHook(Hook):
         """Write a row of training numbers: losses and times as means since the last row, others as they are now."""
         if not runner.is_logged_iter():
             return
-        window = (runner.iter + 1) % runner.log_interval or runner.log_interval
-        values = {}
-        for key, history in runner.message_hub.log_scalars.items():
-            if key.startswith('train/') and key != 'train/base_lr':  # lr again, as long as no scheduler changes one
-                name = key[len('train/'):]
-                averaged = 'loss' in name or name.endswith('time')
-                values[name] = history.mean(window) if averaged else history.current()
+        values = interval_numbers(runner)
+        values.pop('base_lr', None)  # lr again, as long as no scheduler changes one
         self._table.add(runner.iter + 1, {**values, **_other_rates(runner.optim_wrapper.param_groups)})
 
     @master_only
@@ -161,7 +157,7 @@ class RunReportHook(Hook):
     @master_only
     def after_test_epoch(self, runner: Any, metrics: Optional[dict] = None) -> None:
         """Write the report of a test."""
-        self._write_report(runner, runner.test_loop, Path(runner.work_dir, 'test'), 'Test', 'predictions.jpg')
+        self._write_report(runner, runner.test_loop, Path(runner.test_dir), 'Test', 'predictions.jpg')
 
     def _panels(self, metrics: dict) -> dict:
         table = self._table

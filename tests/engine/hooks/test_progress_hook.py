@@ -9,6 +9,7 @@ from torch import nn
 
 from segkit.engine import ProgressHook
 from segkit.engine.hooks import progress_hook
+from segkit.engine.run_state import interval_numbers
 
 
 class Clock:
@@ -124,6 +125,30 @@ def test_validation_progress(runner, clock):
         hook.after_val_iter(runner, i)
     assert [line.split('  mem')[0] for line in runner.lines] == [
         'validation 2/5 batches  left 0:00:06  0.50 it/s', 'validation 4/5 batches  left 0:00:02  0.50 it/s']
+
+
+def test_slow_evaluation_says_something_every_ten_seconds(runner, clock):
+    hook = ProgressHook(interval=50)
+    runner.val_dataloader = ['batch'] * 8
+    hook.before_val(runner)
+    for i in range(8):
+        clock.now += 6.0
+        hook.after_val_iter(runner, i)
+    assert [line.split(' batches')[0] for line in runner.lines] == [f'validation {i}/8' for i in (2, 4, 6)]
+
+
+def test_loss_is_the_mean_of_the_interval_for_the_line_and_for_the_table(runner, clock):
+    hook = ProgressHook(interval=4)
+    hook.before_train(runner)
+    for i, loss in enumerate((9., 1., 2., 3., 4., 4., 4., 8.)):
+        runner.message_hub.update_scalar('train/loss', loss)
+        if i == 4:  # a validation falls inside the interval
+            hook.before_val(runner)
+            hook.after_val(runner)
+        train(hook, runner, clock, [i])
+    assert ['loss 3.7500' in runner.lines[0], 'loss 5.0000' in runner.lines[1]] == [True, True]
+    assert [tag['loss'] for _, tag in runner.scalars][:2] == [3.75, 5.0]
+    assert interval_numbers(runner) == dict(loss=5.0)
 
 
 def test_test_writes_its_scores(runner, clock, tmp_path):

@@ -53,7 +53,8 @@ def make_runner(tmp_path: Path, start: int = 0, number: int = 20) -> SimpleNames
     visualizer = VISUALIZERS.build(dict(type='SegLocalVisualizer', name=f'{tmp_path}-{start}'))
     visualizer.dataset_meta = META
     runner = SimpleNamespace(
-        work_dir=str(tmp_path / 'run'), iter=start, max_iters=45, log_interval=10, seed=0, visualizer=visualizer,
+        work_dir=str(tmp_path / 'run'), test_dir=str(tmp_path / 'run/test'),
+        iter=start, max_iters=45, log_interval=10, seed=0, visualizer=visualizer,
         message_hub=MessageHub(f'{tmp_path}-{start}'), val_loop=loop, val_dataloader=loop, test_loop=loop,
         test_dataloader=loop, optim_wrapper=SimpleNamespace(param_groups=[dict(lr=0.01)]),
         model=SimpleNamespace(data_preprocessor=MODELS.build(PREPROCESSOR)))
