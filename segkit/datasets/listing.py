@@ -41,7 +41,8 @@ def require_folder(folder: str, key: str, backend_args: Optional[dict] = None, h
     parent = osp.dirname(osp.abspath(folder))
     while not osp.isdir(parent):
         parent = osp.dirname(parent)
-    raise DataError(f'The folder does not exist: {folder} (dataset key {key}).\n'
+    start = '' if osp.isabs(folder) else f'; a relative path, looked for from the current folder {os.getcwd()}'
+    raise DataError(f'The folder does not exist: {folder} (dataset key {key}){start}.\n'
                     f'The path is right up to {parent}, which holds: {_shorten(sorted(os.listdir(parent)))}.\n'
                     + (hint or f'Correct data_root or {key}.'))
 

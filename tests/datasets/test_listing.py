@@ -1,6 +1,6 @@
 import pytest
 
-from segkit.datasets.listing import Source, first_with_mask, is_local, list_files, missing_files, read_split
+from segkit.datasets.listing import Source, first_with_mask, is_local, list_files, missing_files, read_split, require_folder
 from segkit.errors import DataError
 
 
@@ -42,3 +42,13 @@ def test_read_split(tmp_path):
 def test_is_local():
     assert is_local('a/b', None) and is_local('a', dict(backend='local'))
     assert not is_local('s3://a', None) and not is_local('a', dict(backend='petrel'))
+
+
+def test_relative_folder_says_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as caught:
+        require_folder('data/voc/JPEGImages', 'data_prefix.img_path')
+    assert f'a relative path, looked for from the current folder {tmp_path}.' in str(caught.value)
+    with pytest.raises(DataError) as caught:
+        require_folder(str(tmp_path / 'data'), 'data_prefix.img_path')
+    assert 'current folder' not in str(caught.value)
