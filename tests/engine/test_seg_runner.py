@@ -215,11 +215,10 @@ def test_torchvision_that_cannot_be_imported(run, monkeypatch):
     run(train_cfg__max_iters=1).train()
 
 
-def test_mmengine_is_quiet_on_the_console_and_complete_in_the_log(run, tmp_path, capsys):
+def test_mmengine_is_quiet_on_the_console_and_in_the_log(run, tmp_path, capsys):
     run(train_cfg__max_iters=1).train()
     out, log = capsys.readouterr().out, (tmp_path / 'run/train.log').read_text()
-    assert 'paramwise_options' not in out
-    assert 'paramwise_options' in log
+    assert 'paramwise_options' not in out + log
     assert 'Initialized by' not in log
     assert '\r' not in out
 
