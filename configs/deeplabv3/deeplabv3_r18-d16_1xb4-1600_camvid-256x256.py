@@ -2,7 +2,7 @@
 
 The heads learn at ten times the backbone's rate.
 Command: tools/train.py configs/deeplabv3/deeplabv3_r18-d16_1xb4-1600_camvid-256x256.py --amp
-Score here: not yet run.
+Score here: 39.0 mIoU on val after 22 minutes on one CPU core (docs/camvid.md).
 """
 _base_ = [
     '../_base_/models/deeplabv3_r50-d8.py', '../_base_/datasets/camvid.py',
