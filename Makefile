@@ -1,5 +1,6 @@
 # Everything runs in one virtual environment, made when it is missing.
 #   make demo                                a trained, evaluated, drawn model from nothing
+#   make install                             the environment alone
 #   make test                                every test
 #   make test PYTHON=python3.12 VENV=~/env   another interpreter, an environment of one's own
 PYTHON ?= python3
@@ -16,7 +17,7 @@ PYTEST_ARGS ?=
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '1,4s/^# \{0,1\}//p' Makefile
+	@sed -n '1,5s/^# \{0,1\}//p' Makefile
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
