@@ -293,6 +293,7 @@ class TestFetching:
                 raise TimeoutError('timed out')
             time.sleep(20)
             done.append(True)
+            raise TimeoutError('timed out')
 
         monkeypatch.setattr(socket, 'create_connection', connect)
         with pytest.raises(CheckpointError) as error:

@@ -36,10 +36,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cfg = load(args)
     from segkit.checkpoint import fetch
     from segkit.engine import SegRunner
+    from segkit.engine.environment import leave_process_group
 
     fetch(args.checkpoint)  # a file that is not there is said before anything is built
     prepare(cfg, args)
     SegRunner.from_cfg(cfg).test()
+    leave_process_group()
 
 
 def prepare(cfg: 'Config', args: argparse.Namespace) -> None:

@@ -28,6 +28,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser().parse_args(argv)
     cfg = load(args)
     from segkit.engine import SegRunner
+    from segkit.engine.environment import leave_process_group
     from segkit.errors import ConfigError
 
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
@@ -40,3 +41,4 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             raise ConfigError(f'--amp turns OptimWrapper into AmpOptimWrapper, but optim_wrapper.type is {kind!r}.')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
     SegRunner.from_cfg(cfg).train()
+    leave_process_group()

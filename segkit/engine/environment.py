@@ -89,6 +89,16 @@ def start_cpu_process_group(launcher: str, dist_cfg: dict) -> None:
     torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=timeout) if timeout else None)
 
 
+def leave_process_group() -> None:
+    """Wait for the other processes and leave their group, in a distributed run.
+
+    A process that ends while another still talks to it takes that one down: gloo's threads abort it.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def _commit() -> str:
     try:
         out = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], cwd=Path(__file__).parent, capture_output=True,

@@ -7,6 +7,7 @@ from mmengine.dataset import ConcatDataset, RepeatDataset
 
 from segkit.datasets import BaseSegDataset
 from segkit.errors import ConfigError, DataError
+from segkit.palette import bright_palette
 from segkit.registry import DATASETS
 
 CLASSES = ('ground', 'cat', 'dog')
@@ -99,7 +100,7 @@ def test_label_map_reaches_the_labels(build):
 
 
 def test_palette_is_made_where_none_is_given(build):
-    assert build().metainfo['palette'] == [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
+    assert build().metainfo['palette'] == bright_palette(CLASSES)
     assert 'palette' in message_of(build, metainfo=dict(classes=CLASSES, palette=[[0, 0, 0]]))
 
 

@@ -1,7 +1,14 @@
 import pytest
 
-from segkit.datasets.listing import (Source, first_with_mask, is_local, list_files, missing_files, read_split,
-                                     require_folder)
+from segkit.datasets.listing import (
+    Source,
+    first_with_mask,
+    is_local,
+    list_files,
+    missing_files,
+    read_split,
+    require_folder,
+)
 from segkit.errors import DataError
 
 

@@ -2,6 +2,7 @@
 import sys
 
 import pytest
+import torch
 
 from segkit.engine import environment
 from segkit.errors import ConfigError
@@ -22,3 +23,8 @@ def test_launcher_that_did_not_launch(monkeypatch):
     monkeypatch.delenv('RANK', raising=False)
     with pytest.raises(ConfigError, match='RANK.*not set.\nStart it with tools/dist_train.sh'):
         environment.start_cpu_process_group('pytorch', {})
+
+
+def test_leaving_without_a_group_is_nothing():
+    environment.leave_process_group()
+    assert not torch.distributed.is_initialized()

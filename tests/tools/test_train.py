@@ -48,7 +48,8 @@ def test_ctrl_c_leaves_no_trace(tiny_config, tmp_path):
     process = subprocess.Popen(
         command('train', tiny_config, '--work-dir', tmp_path / 'run', '--cfg-options', 'train_cfg.max_iters=100000',
                 'train_cfg.val_interval=100000', 'train_dataloader.num_workers=1'),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell's background jobs ignore it
     first = process.stdout.readline()
     assert first.startswith('segkit ')
     for line in process.stdout:
