@@ -11,7 +11,8 @@ from segkit.errors import ConfigError
 def test_report_imports_no_torchvision(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torchvision', None)
     facts = environment.report()
-    assert facts['segkit'] and facts['python'] and facts['torch'] and facts['mmengine']
+    assert facts['segkit'] and facts['python'] and facts['torch']
+    assert any('mmengine' in name for name in facts)  # its forks bring the same module under other names
 
 
 def test_launcher_that_needs_cuda():

@@ -13,7 +13,7 @@ from segkit.engine.run_config import RunConfig, plain
 @pytest.mark.parametrize('broken', [False, True])
 def test_text_gives_the_config_again(tmp_path, monkeypatch, broken):
     if broken:
-        monkeypatch.setattr('mmengine.config.config.FormatCode', lambda *a, **k: 1 / 0)
+        monkeypatch.setattr('mmengine.config.config.FormatCode', lambda *a, **k: 1 / 0, raising=False)
     cfg = RunConfig.of(Config(dict(model=dict(type='A', size=(1, 2), names=['x', "it's"]), lr=1e-4, none=None)))
     path = tmp_path / 'config.py'
     cfg.dump(path)
