@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 from torch import nn
 
-from segkit.engine.run_state import find_last_checkpoint
+from segkit.engine.last_checkpoint import find_last_checkpoint
 from segkit.errors import ConfigError
 from segkit.registry import VISUALIZERS
 

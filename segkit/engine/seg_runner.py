@@ -18,13 +18,13 @@ from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from segkit import checkpoint as files
-from segkit.engine import environment, protocol, run_arguments, run_state
+from segkit.engine import checkpointing, environment, protocol, run_arguments, run_state
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
+from segkit.engine.last_checkpoint import iteration_of
 from segkit.engine.run_config import RunConfig
 from segkit.engine.schedule import fill_ends
-from segkit.errors import CheckpointError, ConfigError
+from segkit.errors import ConfigError
 from segkit.registry import RUNNERS
 
 _RUNS = itertools.count()
@@ -212,7 +212,7 @@ class SegRunner(Runner):
             CheckpointError: If a checkpoint cannot be read or does not fit.
             DataError: If a file of the data cannot be used.
         """
-        before = run_state.iteration_of(self.work_dir)
+        before = iteration_of(self.work_dir)
         if not self._resume and before is not None:
             self.logger.warning(f'{self.work_dir} holds a run at iteration {before}; --resume goes on from it; this '
                                 'run replaces its files (its checkpoints move to earlier/)')
@@ -242,101 +242,20 @@ class SegRunner(Runner):
         self._has_loaded = True
 
     def load_checkpoint(self, filename: str, map_location: Union[str, Callable] = 'cpu', strict: bool = True) -> dict:
-        """Load weights and return the whole checkpoint.
-
-        Args:
-            filename: A file, a URL, or a name such as 'torchvision://resnet50'.
-            map_location: Where the tensors go first.
-            strict: Whether each key has to be there and to fit.
-
-        Raises:
-            CheckpointError: If it cannot be read, or does not fit the model or the classes of the data.
-        """
-        checkpoint = files.load_file(filename, map_location=map_location)
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        self._compare_classes(checkpoint, filename)
-        weights = files.state_dict_of(checkpoint)
-        report = files.load_weights(run_state.bare(self.model), weights, strict, source=filename)
-        self._has_loaded = True
-        self.logger.info(f'{len(report.fitting)} tensors from {filename}')
-        return checkpoint
-
-    def _compare_classes(self, checkpoint: dict, filename: str) -> None:
-        for name in ('train', 'val', 'test'):
-            loop = getattr(self, f'_{name}_loop')
-            if isinstance(loop, BaseLoop):
-                ours = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes')
-                theirs = (run_state.dataset_meta_of(checkpoint) or {}).get('classes')
-                difference = run_state.other_classes(theirs, ours, filename)
-                if difference is None:
-                    continue
-                if name == 'train' and not self._resume:  # fine-tuning on other data is what load_from is for
-                    self.logger.warning(f'{difference} The weights are loaded all the same.')
-                    return
-                raise CheckpointError(f'{difference}\nUse the checkpoint and the dataset of one config, or name the '
-                                      f"classes as the checkpoint does: {name}_dataloader.dataset.metainfo.")
+        """Load weights and return the whole checkpoint; see :func:`segkit.engine.checkpointing.load`."""
+        return checkpointing.load(self, filename, map_location, strict)
 
     def resume(self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True,
                map_location: Union[str, Callable] = 'cpu') -> None:
-        """Go on from a checkpoint: weights, optimizer, schedules, log, iteration and seed.
-
-        Raises:
-            CheckpointError: If it is weights only, does not fit, or was trained with another total batch.
-        """
-        checkpoint = self.load_checkpoint(filename, map_location)
-        meta = checkpoint.get('meta', {})
-        if resume_optimizer and 'optimizer' not in checkpoint:
-            raise CheckpointError(f'{filename} holds weights only; a run cannot go on from it.\n'
-                                  'Resume from iter_N.pth, or start from these weights with load_from and no --resume.')
-        batch, before = run_state.total_batch(self), meta.get('total_batch')
-        if before is not None and batch != before:
-            raise CheckpointError(f'{filename} was trained with a total batch of {before}, this run has {batch}.\nSet '
-                                  'batch_size x processes to the same, or start from its weights with load_from.')
-        self.train_loop._epoch = meta['epoch']
-        self.train_loop._iter = meta['iter']
-        if meta.get('seed') is not None and meta['seed'] != self.seed:
-            self.logger.info(f"seed {meta['seed']} of the checkpoint is used, not {self.seed}")
-            self._randomness_cfg['seed'] = meta['seed']
-            self.set_randomness(**self._randomness_cfg)
-            self.train_dataloader.sampler.seed = meta['seed']
-        run_state.restore_log(self.message_hub, checkpoint.get('message_hub', {}))
-        if resume_optimizer:
-            self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-            try:
-                self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
-            except (ValueError, KeyError) as error:
-                raise CheckpointError(f'{filename}: its optimizer state does not fit optim_wrapper of the config.\n'
-                                      f'({error})\nResume with the config that the run was started with.') from error
-        if resume_param_scheduler and self.param_schedulers and 'param_schedulers' in checkpoint:
-            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-            run_state.restore_schedulers(self.param_schedulers, checkpoint['param_schedulers'])
-        self._has_loaded = True
-        self.logger.info(f'resumed from {filename} at iteration {self.iter}')
+        """Go on from a checkpoint; see :func:`segkit.engine.checkpointing.resume`."""
+        checkpointing.resume(self, filename, resume_optimizer, resume_param_scheduler, map_location)
 
     @master_only
     def save_checkpoint(self, out_dir: str, filename: str, file_client_args: Optional[dict] = None,
                         save_optimizer: bool = True, save_param_scheduler: bool = True, meta: Optional[dict] = None,
                         by_epoch: bool = True, backend_args: Optional[dict] = None) -> None:
-        """Write a checkpoint to ``out_dir/filename``; a file of that name is replaced once the new one is whole.
-
-        Args:
-            out_dir: A local folder.
-            filename: The file's name.
-            file_client_args: MMEngine's argument for remote storage; not taken.
-            save_optimizer: Whether to keep what a run needs to go on.
-            save_param_scheduler: Whether to keep the state of the learning-rate schedules.
-            meta: Facts to keep in the file.
-            by_epoch: Whether the file is written at the end of an epoch, not of an iteration.
-            backend_args: MMEngine's argument for remote storage; not taken.
-
-        Raises:
-            ConfigError: If remote storage is asked for.
-        """
+        """Write a checkpoint to ``out_dir/filename``; see :func:`segkit.engine.checkpointing.save`."""
         if file_client_args or backend_args:
             raise ConfigError('Checkpoints are written to a local folder; file_client_args and backend_args do not '
                               'apply.\nSet default_hooks.checkpoint.out_dir to a mounted folder.')
-        here = dict(epoch=self.epoch + 1, iter=self.iter) if by_epoch else dict(epoch=self.epoch, iter=self.iter + 1)
-        # Hooks of MMEngine's keep a state to come back to in the checkpoint, so they see it before it is written.
-        checkpoint = run_state.capture(self, {**here, **(meta or {})}, save_optimizer, save_param_scheduler)
-        self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
-        files.write_atomic(checkpoint, os.path.join(out_dir, filename))
+        checkpointing.save(self, os.path.join(out_dir, filename), save_optimizer, save_param_scheduler, meta, by_epoch)

@@ -1,0 +1,110 @@
+"""A runner's checkpoints: loaded, gone on from, saved."""
+from collections.abc import Callable
+from typing import Any, Optional, Union
+
+from mmengine.runner import BaseLoop
+
+from segkit import checkpoint as files
+from segkit.engine import run_state
+from segkit.errors import CheckpointError
+
+
+def load(runner: Any, filename: str, map_location: Union[str, Callable] = 'cpu', strict: bool = True) -> dict:
+    """Load weights into a runner's model and return the whole checkpoint.
+
+    Args:
+        runner: The runner.
+        filename: A file, a URL, or a name such as 'torchvision://resnet50'.
+        map_location: Where the tensors go first.
+        strict: Whether each key has to be there and to fit.
+
+    Raises:
+        CheckpointError: If it cannot be read, or does not fit the model or the classes of the data.
+    """
+    checkpoint = files.load_file(filename, map_location=map_location)
+    runner.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+    _compare_classes(runner, checkpoint, filename)
+    weights = files.state_dict_of(checkpoint)
+    report = files.load_weights(run_state.bare(runner.model), weights, strict, source=filename)
+    runner._has_loaded = True
+    runner.logger.info(f'{len(report.fitting)} tensors from {filename}')
+    return checkpoint
+
+
+def _compare_classes(runner: Any, checkpoint: dict, filename: str) -> None:
+    for name in ('train', 'val', 'test'):
+        loop = getattr(runner, f'_{name}_loop')
+        if isinstance(loop, BaseLoop):
+            ours = (getattr(loop.dataloader.dataset, 'metainfo', None) or {}).get('classes')
+            theirs = (run_state.dataset_meta_of(checkpoint) or {}).get('classes')
+            difference = run_state.other_classes(theirs, ours, filename)
+            if difference is None:
+                continue
+            if name == 'train' and not runner._resume:  # fine-tuning on other data is what load_from is for
+                runner.logger.warning(f'{difference} The weights are loaded all the same.')
+                return
+            raise CheckpointError(f'{difference}\nUse the checkpoint and the dataset of one config, or name the '
+                                  f"classes as the checkpoint does: {name}_dataloader.dataset.metainfo.")
+
+
+def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True,
+           map_location: Union[str, Callable] = 'cpu') -> None:
+    """Go on from a checkpoint: weights, optimizer, schedules, log, iteration and seed.
+
+    Args:
+        runner: The runner.
+        filename: A full checkpoint.
+        resume_optimizer: Whether the optimizer's state is taken over.
+        resume_param_scheduler: Whether the state of the learning-rate schedules is taken over.
+        map_location: Where the tensors go first.
+
+    Raises:
+        CheckpointError: If it is weights only, does not fit, or was trained with another total batch.
+    """
+    checkpoint = runner.load_checkpoint(filename, map_location)
+    meta = checkpoint.get('meta', {})
+    if resume_optimizer and 'optimizer' not in checkpoint:
+        raise CheckpointError(f'{filename} holds weights only; a run cannot go on from it.\n'
+                              'Resume from iter_N.pth, or start from these weights with load_from and no --resume.')
+    batch, before = run_state.total_batch(runner), meta.get('total_batch')
+    if before is not None and batch != before:
+        raise CheckpointError(f'{filename} was trained with a total batch of {before}, this run has {batch}.\nSet '
+                              'batch_size x processes to the same, or start from its weights with load_from.')
+    runner.train_loop._epoch = meta['epoch']
+    runner.train_loop._iter = meta['iter']
+    if meta.get('seed') is not None and meta['seed'] != runner.seed:
+        runner.logger.info(f"seed {meta['seed']} of the checkpoint is used, not {runner.seed}")
+        runner._randomness_cfg['seed'] = meta['seed']
+        runner.set_randomness(**runner._randomness_cfg)
+        runner.train_dataloader.sampler.seed = meta['seed']
+    run_state.restore_log(runner.message_hub, checkpoint.get('message_hub', {}))
+    if resume_optimizer:
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        try:
+            runner.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(f'{filename}: its optimizer state does not fit optim_wrapper of the config.\n'
+                                  f'({error})\nResume with the config that the run was started with.') from error
+    if resume_param_scheduler and runner.param_schedulers and 'param_schedulers' in checkpoint:
+        runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+        run_state.restore_schedulers(runner.param_schedulers, checkpoint['param_schedulers'])
+    runner._has_loaded = True
+    runner.logger.info(f'resumed from {filename} at iteration {runner.iter}')
+
+
+def save(runner: Any, path: str, optimizer: bool, schedulers: bool, meta: Optional[dict], by_epoch: bool) -> None:
+    """Write a checkpoint; a file of that name is replaced once the new one is whole.
+
+    Args:
+        runner: The runner.
+        path: The file.
+        optimizer: Whether to keep what a run needs to go on.
+        schedulers: Whether to keep the state of the learning-rate schedules.
+        meta: Facts to keep in the file.
+        by_epoch: Whether the file is written at the end of an epoch, not of an iteration.
+    """
+    here = dict(epoch=runner.epoch + by_epoch, iter=runner.iter + (not by_epoch))
+    # Hooks of MMEngine's keep a state to come back to in the checkpoint, so they see it before it is written.
+    checkpoint = run_state.capture(runner, {**here, **(meta or {})}, optimizer, schedulers)
+    runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+    files.write_atomic(checkpoint, path)
