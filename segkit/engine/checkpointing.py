@@ -23,6 +23,9 @@ def load(runner: Any, filename: str, map_location: Union[str, Callable] = 'cpu',
     """
     checkpoint = files.load_file(filename, map_location=map_location)
     runner.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+    if runner._resume and run_state.take_trained_weights(checkpoint):  # EMAHook would have taken it
+        runner.logger.warning(f'{filename} holds an average of the weights (EMAHook), which this config does not keep '
+                              'up; the run goes on from the weights that were trained.')
     _compare_classes(runner, checkpoint, filename)
     weights = files.state_dict_of(checkpoint)
     report = files.load_weights(run_state.bare(runner.model), weights, strict, source=filename)
@@ -61,6 +64,7 @@ def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_par
     Raises:
         CheckpointError: If it is weights only, does not fit, or was trained with another total batch.
     """
+    runner._resume = True  # also where a person calls this: nothing is initialised after it
     checkpoint = runner.load_checkpoint(filename, map_location)
     meta = checkpoint.get('meta', {})
     if resume_optimizer and 'optimizer' not in checkpoint:

@@ -62,6 +62,19 @@ def capture(runner: Any, meta: dict, optimizer: bool, schedulers: bool) -> dict:
     return checkpoint
 
 
+def take_trained_weights(checkpoint: dict) -> bool:
+    """Where EMAHook put an average into ``state_dict``, replace it by the weights that are trained.
+
+    Returns:
+        Whether there was one; ``ema_state_dict`` is gone then.
+    """
+    aside = checkpoint.pop('ema_state_dict', None)
+    if aside is not None:
+        checkpoint['state_dict'] = {key[len('module.'):]: value for key, value in aside.items()
+                                    if key.startswith('module.')}
+    return aside is not None
+
+
 def total_batch(runner: Any) -> Optional[int]:
     """Images of one iteration over all processes; None where the loader has no fixed batch size."""
     size = runner.train_dataloader.batch_size
