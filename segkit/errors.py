@@ -19,3 +19,7 @@ class DataError(SegkitError):
 
 class CheckpointError(SegkitError):
     """A checkpoint that cannot be read or does not fit the model."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint whose bytes are not those that were written."""

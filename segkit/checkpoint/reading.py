@@ -8,46 +8,84 @@ from typing import Any, Union
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
 
+from segkit.checkpoint import foreign_file, trust
 from segkit.checkpoint.fetching import fetch
-from segkit.errors import CheckpointError
+from segkit.checkpoint.integrity import compare_hash
+from segkit.errors import CheckpointError, DamagedCheckpointError
 
 
 def load_file(source: Union[str, Path], map_location: Any = 'cpu', unsafe: bool = False) -> dict:
     """Read a checkpoint; what the file asks for beyond tensors, numbers and text is refused, not run.
 
+    Where a hash lies beside the file, it is compared first.
+
     Args:
         source: A file, or an address as :func:`fetch` takes it.
         map_location: Where the tensors go, as for ``torch.load``.
-        unsafe: Let the file run whatever code it names. Only for files you made yourself.
+        unsafe: Let the file run the code it names, if it names some; that is said. Only for files you made or trust.
 
     Returns:
         What was saved: the weights themselves, or a dict that has them in ``'state_dict'``.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, asks for code, or holds no dict.
+        DamagedCheckpointError: If its bytes are not those that were written, or no checkpoint's.
+        CheckpointError: If it is missing, is of another kind, asks for code, or holds no dict.
     """
     path = fetch(source)
     try:
-        if unsafe:
-            checkpoint = torch.load(path, map_location=map_location, weights_only=False)
-        else:
-            with torch.serialization.safe_globals(_allowed()):
-                checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r'GLOBAL (\S+)|unrecognized function (.+)', str(error))
-        if asked is None:
-            raise CheckpointError(_damaged(path, error)) from error
-        raise CheckpointError(
-            f"{path} asks for '{asked[1] or asked[2]}', which weights do not need; nothing of it was run.\n"
-            'If you made this file yourself, read it with unsafe=True and save its weights alone.') from error
-    except Exception as error:  # damaged bytes make torch raise anything, a KeyError for one
-        raise CheckpointError(_damaged(path, error)) from error
+        compare_hash(path)
+        other = foreign_file.describe(path)
+    except OSError as error:
+        raise CheckpointError(f'{path} cannot be read: {error.strerror}.\nCheck its rights.') from error
+    if other is not None:
+        raise DamagedCheckpointError(f'{path} is {other}')
+    try:
+        checkpoint = _read(path, map_location)
+    except _AsksForCode as refused:
+        if not (unsafe or trust.trusts()):
+            raise CheckpointError(f"{path} asks for '{refused}', which weights do not need; nothing of it was run.\n"
+                                  f'{trust.HOW}') from refused
+        print_log(f"{path} asks for '{refused}': it is trusted as you said, and its code runs", 'current', level=30)
+        checkpoint = _read(path, map_location, trusted=True)
     if not isinstance(checkpoint, Mapping):
         raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}; a dict of weights was expected.\n'
                               'Save model.state_dict() instead.')
     return checkpoint
+
+
+def verify(path: Union[str, Path]) -> None:
+    """Check a checkpoint: by the hash beside it, and where there is none by reading the whole of it.
+
+    Raises:
+        DamagedCheckpointError: If its bytes are not those that were written, or no checkpoint's.
+        CheckpointError: If it is missing or cannot be read for another reason.
+    """
+    path = fetch(path)
+    if not compare_hash(path):
+        load_file(path)
+
+
+class _AsksForCode(Exception):
+    """A file names a class or function that is not on the list."""
+
+
+def _read(path: Path, map_location: Any, trusted: bool = False) -> Any:
+    try:
+        if trusted:
+            return torch.load(path, map_location=map_location, weights_only=False)
+        with torch.serialization.safe_globals(_allowed()):
+            return torch.load(path, map_location=map_location, weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged bytes make torch raise anything, a KeyError for one
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise
+        asked = re.search(r'GLOBAL (\S+)|unrecognized function (.+)', str(error))
+        if isinstance(error, pickle.UnpicklingError) and asked and not trusted:
+            raise _AsksForCode(asked[1] or asked[2]) from error
+        raise DamagedCheckpointError(_damaged(path, error)) from error
 
 
 def _damaged(path: Path, error: Exception) -> str:
