@@ -4,6 +4,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Optional
 
 from segkit.errors import SegkitError
@@ -45,9 +46,7 @@ def run(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[Sequence
         if '--debug' in argv:
             traceback.print_exc()
         _end_live_line()
-        where = f'{error.filename}: ' if error.filename else ''
-        print(f'error: {where}{error.strerror}.\nCheck that path, its rights, and the room on its disk.',
-              file=sys.stderr, flush=True)
+        print(f'error: {_place_of(error)}', file=sys.stderr, flush=True)
         _leave(USER_ERROR)
 
 
@@ -64,6 +63,16 @@ def message_of(error: SegkitError) -> str:
             text = text[mentions[-1].end():]
     lines = [line for line in text.strip().splitlines() if line.strip()]
     return '\n'.join(lines[:MAX_LINES])
+
+
+def _place_of(error: OSError) -> str:
+    """What is wrong with a path, and what to do."""
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and error.filename:
+        path = next(p for p in (Path(error.filename), *Path(error.filename).parents) if p.exists())
+        if not path.is_dir():
+            return f'{path} is a file; a folder was expected there.\nGive another one (--work-dir, --out-dir, --out).'
+    where = f'{error.filename}: ' if error.filename else ''
+    return f'{where}{error.strerror}.\nCheck that path, its rights, and the room on its disk.'
 
 
 def _end_live_line() -> None:

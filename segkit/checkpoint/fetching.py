@@ -42,18 +42,27 @@ def fetch(source: Union[str, Path]) -> Path:
         CheckpointError: If there is no such file or name, the host does not answer within two seconds, or what
             came is not what the name promises.
     """
-    text = str(source)
-    url = _url_of(text)
-    if url is None:
-        path = Path(text).expanduser()
-        if not path.is_file():
-            raise CheckpointError(_no_such_file(path))
-        return path
-    folder = Path(torch.hub.get_dir()) / 'checkpoints'
-    path = folder / Path(urlsplit(url).path).name
-    if not path.is_file():
-        _download(url, path, text)
+    path, url = locate(source)
+    if url is None and not path.is_file():
+        raise CheckpointError(_no_such_file(path))
+    if url is not None and not path.is_file():
+        _download(url, path, str(source))
     return path
+
+
+def locate(source: Union[str, Path]) -> tuple[Path, Optional[str]]:
+    """Where the file of a checkpoint is, or would be once downloaded, and its address; None for a local file.
+
+    Args:
+        source: As for :func:`fetch`.
+
+    Raises:
+        CheckpointError: If a table of names does not know the name.
+    """
+    url = _url_of(str(source))
+    if url is None:
+        return Path(source).expanduser(), None
+    return Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlsplit(url).path).name, url
 
 
 def _url_of(source: str) -> Optional[str]:
@@ -74,6 +83,10 @@ def _url_of(source: str) -> Optional[str]:
 
 
 def _no_such_file(path: Path) -> str:
+    if path.is_dir():
+        inside = sorted(p.name for p in path.glob('*.pth'))[:4]
+        return (f'{path} is a folder; the file of a checkpoint was expected.'
+                + (f'\nIn it: {", ".join(inside)}' if inside else ''))
     message = f'The checkpoint {path} does not exist.'
     if not path.parent.is_dir():
         return f'{message}\nIts folder {path.parent.absolute()} does not exist either.'

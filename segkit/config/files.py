@@ -12,7 +12,7 @@ import re
 import types
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from mmengine.config import Config, ConfigDict
 
@@ -54,7 +54,10 @@ def run_file(path: Path, variables: dict[str, Any], above: tuple[Path, ...] = ()
         ConfigError: If a file is missing, does not run or is its own base, or two bases set the same key.
     """
     if not path.is_file():
-        raise ConfigError(_missing(path))
+        raise ConfigError(_missing(path, above[-1] if above else None))
+    if path.suffix != '.py':
+        raise ConfigError(f'{path} is not a config file: its name would end with .py, .json, .yaml or .yml.\n'
+                          'Give the config first, then the checkpoint (predict.py takes the image before both).')
     if path in above:
         raise ConfigError(f'{path}: is its own base, by way of {above[-1]}.\nTake it out of one _base_ list.')
     tree = _parse(path)
@@ -98,14 +101,18 @@ def run_file(path: Path, variables: dict[str, Any], above: tuple[Path, ...] = ()
     return loaded
 
 
-def _missing(path: Path) -> str:
+def _missing(path: Path, child: Optional[Path] = None) -> str:
     folder = path.parent
     while not folder.is_dir():
         folder = folder.parent
     there = sorted(p.name for p in folder.glob('*.py'))
+    if path.is_dir():
+        inside = sorted(p.name for p in path.glob('*.py'))[:4]
+        return f'{path} is a folder; a config file was expected.' + (f'\nIn it: {", ".join(inside)}' if inside else '')
     near = difflib.get_close_matches(path.name, there, n=3, cutoff=0.5)
     hint = f'Nearest there: {", ".join(near)}' if near else f'The nearest folder that exists is {folder}'
-    return f'Config file not found: {path}\n{hint}'
+    named = f'\nIt is named in _base_ of {child}.' if child else ''
+    return f'Config file not found: {path}{named}\n{hint}'
 
 
 def read_text(path: Path) -> str:

@@ -65,8 +65,12 @@ def read_split(path: str, hint: str = '', backend_args: Optional[dict] = None) -
             there = sorted(name for name in os.listdir(folder) if name.endswith('.txt'))
             raise DataError(f'The split list does not exist: {path} (dataset key ann_file).\n'
                             f'Lists in that folder: {_shorten(there) if there else "none"}.' + (hint and f'\n{hint}'))
-        with open(path, encoding='utf-8-sig') as file:  # Windows editors put a mark before the first name
-            lines = file.read().splitlines()
+        try:
+            with open(path, encoding='utf-8-sig') as file:  # Windows editors put a mark before the first name
+                lines = file.read().splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(f'The split list {path} is not a text file (dataset key ann_file).\n'
+                            'Expected one name a line, without folder and suffix.') from error
     else:
         lines = fileio.list_from_file(path, backend_args=backend_args)
     names = [name for name in map(str.strip, lines) if name]
@@ -137,9 +141,13 @@ def require_files(names: Sequence[str], source: Source, with_masks: bool, backen
             continue
         missing = missing_files(folder, names, suffix)
         if missing:
+            looks_whole = len(missing) == len(names) and ('/' in missing[0] or osp.splitext(missing[0])[1])
             raise DataError(f"No {kind} for '{missing[0]}': expected {folder}{missing[0]}{suffix}.\n"
-                            f'{len(missing)} of {len(names)} {kind}s are missing.\n'
-                            f'Complete the data or correct the split list, data_prefix.{key}_path or {key}_suffix.')
+                            f'{len(missing)} of {len(names)} {kind}s are missing.\n' + (
+                                'A split list has one name a line, without folder and suffix: correct it, or '
+                                f'data_prefix.{key}_path and {key}_suffix.' if looks_whole else
+                                f'Complete the data or correct the split list, data_prefix.{key}_path or '
+                                f'{key}_suffix.'))
 
 
 def _shorten(names: Sequence[str], limit: int = 8) -> str:

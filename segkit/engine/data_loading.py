@@ -32,14 +32,17 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
         ConfigError: If a key or value is not one of DataLoader's, or the batch is larger than a finite sampler's epoch.
     """
     cfg = copy.deepcopy(cfg)
-    dataset = cfg.pop('dataset')
+    name = 'train_dataloader' if training else 'val_dataloader (or test_dataloader)'
+    dataset = cfg.pop('dataset', None)
+    if dataset is None:
+        raise ConfigError(f"{name} has no dataset: give it dataset=dict(type='FolderDataset', ...), for example.")
     if isinstance(dataset, dict):
         dataset = DATASETS.build(dataset)
     if training:
         dataset = DATASETS.build(dict(type='SeededDataset', dataset=dataset))
     if hasattr(dataset, 'full_init'):
         dataset.full_init()
-    sampler = _sampler(cfg.pop('sampler', None), dataset, seed, training)
+    sampler = _sampler(cfg.pop('sampler', None), dataset, seed, training, name)
     batch_sampler = cfg.pop('batch_sampler', None)
     if batch_sampler is not None:
         batch_sampler = DATA_SAMPLERS.build(batch_sampler,
@@ -65,8 +68,7 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
         loader = DataLoader(dataset, sampler=sampler if batch_sampler is None else None, batch_sampler=batch_sampler,
                             collate_fn=collate, worker_init_fn=worker_init, **cfg)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f'{"train" if training else "val or test"}_dataloader: torch refuses its values: '
-                          f'{error}') from error
+        raise ConfigError(f'{name}: torch refuses its values: {error}') from error
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     if workers > cores:
         print_log(f'num_workers={workers} in a dataloader, and {cores} cores here: fewer may be faster.', 'current')
@@ -76,9 +78,9 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
     return loader
 
 
-def _sampler(cfg: Any, dataset: Any, seed: Optional[int], training: bool) -> Any:
+def _sampler(cfg: Any, dataset: Any, seed: Optional[int], training: bool, name: str) -> Any:
     if cfg is None:
-        raise ConfigError("A dataloader needs a sampler: sampler=dict(type='InfiniteSampler', shuffle=True) to train,\n"
+        raise ConfigError(f"{name} needs a sampler: sampler=dict(type='InfiniteSampler', shuffle=True) to train,\n"
                           "sampler=dict(type='DefaultSampler', shuffle=False) to evaluate.")
     if not isinstance(cfg, dict):
         return cfg

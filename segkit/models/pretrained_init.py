@@ -42,7 +42,12 @@ class Pretrained:
         self.map_location = map_location
 
     def __call__(self, module: nn.Module) -> None:
-        weights = state_dict_of(load_file(self.checkpoint, self.map_location))
+        try:
+            weights = state_dict_of(load_file(self.checkpoint, self.map_location))
+        except CheckpointError as error:
+            text = str(error)
+            raise CheckpointError(text if 'init_cfg' in text else
+                                  f'{text}\nIt is named in init_cfg of {type(module).__name__}.') from error
         if self.prefix is not None:
             prefix = self.prefix.rstrip('.') + '.'
             part = {key[len(prefix):]: value for key, value in weights.items() if key.startswith(prefix)}

@@ -65,7 +65,9 @@ def test_error_of_a_loader_process_is_its_message():
 def test_path_that_cannot_be_written_is_the_user_s_to_mend(tmp_path, capsys):
     (tmp_path / 'file').touch()
     code, err = ended(lambda argv: (tmp_path / 'file/folder').mkdir(), [], capsys)
-    assert code == 2 and err.startswith(f"error: {tmp_path}/file/folder: Not a directory.")
+    assert code == 2 and err.startswith(f'error: {tmp_path}/file is a file; a folder was expected there.')
+    code, err = ended(lambda argv: open(tmp_path / 'none/file', 'w'), [], capsys)
+    assert code == 2 and err.startswith(f'error: {tmp_path}/none/file: No such file or directory.')
 
 
 def test_other_error_of_the_system_is_a_defect():

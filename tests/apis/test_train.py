@@ -109,7 +109,8 @@ def test_hook_set_to_none_is_left_out(tiny_config, tmp_path, capsys):
 
 
 def test_run_folder_that_cannot_be_made(tiny_config, capsys):
-    assert f'{tiny_config}: File exists' in error_of(train.main, [tiny_config, '--work-dir', tiny_config], capsys)
+    err = error_of(train.main, [tiny_config, '--work-dir', tiny_config], capsys)
+    assert f'{tiny_config} is a file; a folder was expected there' in err
 
 
 def test_misspelt_option(tiny_config, capsys):

@@ -20,16 +20,20 @@ def main(argv: list[str]) -> None:
     from mmengine.config import Config
 
     from segkit.config.load import load_config, origins
+    from segkit.config.schema import nearest
     from segkit.errors import ConfigError
 
     cfg = load_config(args.config, args.cfg_options, say=lambda line: print(f'# {line}'))
     if args.key:
-        part = cfg
+        part, above = cfg, ''
         for key in args.key.split('.'):
             try:
                 part = part[int(key) if isinstance(part, (list, tuple)) else key]
             except (KeyError, IndexError, TypeError, ValueError):
-                raise ConfigError(f'--key {args.key}: the merged config has no such key.') from None
+                near = nearest(key, part) if isinstance(part, dict) else []
+                raise ConfigError(f'--key {args.key}: the merged config has no such key.' + (
+                    f'\nNearest: {", ".join(above + name for name in near)}' if near else '')) from None
+            above += f'{key}.'
         print(Config({args.key.split('.')[-1]: part}).pretty_text)
         return
     print(cfg.pretty_text)
