@@ -1,15 +1,16 @@
 """Looking at all files of a dataset before the first step."""
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
 from mmengine.registry import FUNCTIONS
 
+from segkit.datasets.bad_samples import faulty_file
 from segkit.datasets.base_seg_dataset import BaseSegDataset
 from segkit.datasets.image_header import ImageHeader, read_header
+from segkit.datasets.leaves import bad_sample_limit, leaves
 from segkit.datasets.listing import is_local
 from segkit.errors import DataError
 from segkit.registry import TRANSFORMS
@@ -19,15 +20,16 @@ DECODED = 16  # masks whose labels are looked at
 
 
 class Finding(NamedTuple):
-    """A fault of one pair: its kind, a sentence that names the file and the value, and what to do."""
+    """A fault of one pair: its kind, the file, a sentence that names the file and the value, and what to do."""
 
     kind: str
+    file: str
     text: str
     remedy: str
 
 
 @FUNCTIONS.register_module()
-def check_dataset(dataset: Any, max_pairs: Optional[int] = None) -> str:
+def check_dataset(dataset: Any, max_pairs: Optional[int] = None, found: Optional[dict[str, str]] = None) -> str:
     """Look at the header of every image and mask, and at the labels of a few masks.
 
     Found are: files that are cut short, empty or no image, masks of another size than their image, RGB masks, images
@@ -37,43 +39,52 @@ def check_dataset(dataset: Any, max_pairs: Optional[int] = None) -> str:
         dataset: A dataset of this package, or a wrapper around some (ConcatDataset, RepeatDataset, SeededDataset).
             Others are left alone, and so are files that are not on a local disk.
         max_pairs: Look at no more than so many pairs of each dataset, spread evenly.
+        found: Gets the files, and what is wrong with each, of datasets whose ``bad_samples`` policy is to skip them.
 
     Returns:
-        A line such as '411 pairs checked in 0.1 s, 21 classes'.
+        A line such as '411 pairs checked in 0.1 s, 21 classes'; where files are to be skipped, also how many and the
+        first ones.
 
     Raises:
-        DataError: It describes the first finding and counts the others.
+        DataError: It describes the first finding and counts the others. Where bad samples are skipped, only if there
+            are more of them than the limit allows.
     """
     start, count, labelled, classes = time.time(), 0, False, 0
-    for leaf in _leaves(dataset):
+    found = {} if found is None else found
+    for leaf in leaves(dataset):
         leaf.full_init()
         chosen = range(len(leaf))
         if max_pairs is not None and len(leaf) > max_pairs:
             chosen = np.linspace(0, len(leaf) - 1, max_pairs).astype(int).tolist()
         pairs = [leaf.get_data_info(i) for i in chosen]
         pairs = [pair for pair in pairs if is_local(pair['img_path'], leaf.backend_args)]
-        _check_headers(leaf, pairs)
+        bad = _check_headers(leaf, pairs)
         if leaf.wants_labels and pairs:
-            _check_labels(leaf, pairs)
+            bad += _check_labels(leaf, [pair for pair in pairs if not {pair['img_path'], pair['seg_map_path']}
+                                        & {finding.file for finding in bad}])
+        found.update({finding.file: f'{finding.text} {finding.remedy}'.replace('\n', ' ') for finding in bad})
         count += len(pairs)
         labelled, classes = labelled or leaf.wants_labels, leaf.num_classes
     what = ('pair' if labelled else 'image') + ('' if count == 1 else 's')
-    return f'{count} {what} checked in {time.time() - start:.1f} s, {classes} classes'
+    line = f'{count} {what} checked in {time.time() - start:.1f} s, {classes} classes'
+    return line + _to_be_skipped(found, count, bad_sample_limit(dataset)) if found else line
 
 
-def _leaves(dataset: Any) -> Iterator[BaseSegDataset]:
-    """The datasets of this package inside any wrappers."""
-    if isinstance(dataset, BaseSegDataset):
-        yield dataset
-        return
-    inside = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None) or
-                                                    getattr(dataset, '_dataset', None)]
-    for one in inside:
-        if one is not None:
-            yield from _leaves(one)
+def _to_be_skipped(found: dict[str, str], count: int, limit: int) -> str:
+    """What to add about files that will be skipped; refuses more than ``limit`` of them."""
+    texts = list(found.values())
+    if len(found) > limit:
+        raise DataError(f'{len(found)} files of {count} samples cannot be used, more than the {limit} that '
+                        f'bad_samples.limit allows.\nFirst: {texts[0]}\nNext: {texts[1]}\n'
+                        'Mend them, take them out of the split list, or raise the limit.' if len(texts) > 1 else
+                        f'{texts[0]}\nbad_samples.limit allows no such file.')
+    files = 'file is' if len(found) == 1 else 'files are'
+    shown = ''.join(f'\n  {text}' for text in texts[:3]) + (f'\n  and {len(texts) - 3} more' if texts[3:] else '')
+    return f'; {len(found)} {files} to be skipped (bad_samples; {limit} may be):{shown}'
 
 
-def _check_headers(dataset: BaseSegDataset, pairs: list[dict]) -> None:
+def _check_headers(dataset: BaseSegDataset, pairs: list[dict]) -> list[Finding]:
+    """The faults that headers show, where bad samples are skipped; else the first one is an error."""
     load_image, load_labels = (_find(dataset.pipeline, name) for name in ('LoadImageFromFile', 'LoadAnnotations'))
     turned = getattr(load_image, 'color_type', 'color') == 'color'
     colors = bool(getattr(load_labels, 'color_map', None))
@@ -84,12 +95,13 @@ def _check_headers(dataset: BaseSegDataset, pairs: list[dict]) -> None:
 
     with ThreadPoolExecutor(THREADS) as pool:
         findings = [finding for found in pool.map(look, pairs) for finding in found]
-    if findings:
+    if findings and not dataset.bad_samples.skips:
         first = findings[0]
         others = Counter(finding.kind for finding in findings[1:])
         more = ', '.join(f'{number} x {kind}' for kind, number in others.most_common())
         raise DataError(f'{first.text}\n{first.remedy}' + (
             f'\nFurther findings in {len(pairs)} samples: {more}; next: {findings[1].text}' if more else ''))
+    return findings
 
 
 def _check_pair(img_path: str, seg_path: Optional[str], turned: bool, colors: bool) -> list[Finding]:
@@ -109,11 +121,11 @@ def _check_pair(img_path: str, seg_path: Optional[str], turned: bool, colors: bo
         return [finding]
     findings = []
     if mask is not None and mask.format == 'JPEG':
-        return [Finding('JPEG as mask', f'{seg_path} is a JPEG photo where a mask was expected.',
+        return [Finding('JPEG as mask', seg_path, f'{seg_path} is a JPEG photo where a mask was expected.',
                         'Correct data_prefix.seg_map_path or seg_map_suffix; masks are palette or grey PNG.')]
     if mask is not None and mask.color.startswith('RGB') and not colors:
         findings.append(Finding(
-            'RGB mask', f'{seg_path} is an {mask.color} image; expected one class index per pixel.',
+            'RGB mask', seg_path, f'{seg_path} is an {mask.color} image; expected one class index per pixel.',
             'Save masks as palette or grey PNG, or give LoadAnnotations color_map={(r, g, b): id, ...}.'))
     if img is not None and mask is not None:
         size = img.turned_size if turned else img[1:3]
@@ -123,7 +135,7 @@ def _check_pair(img_path: str, seg_path: Optional[str], turned: bool, colors: bo
             if turned and img[1:3] == mask[1:3]:
                 remedy = ("The image has an EXIF orientation that its mask ignores:\n"
                           "give LoadImageFromFile color_type='color_ignore_orientation'.")
-            findings.append(Finding('size', text, remedy))
+            findings.append(Finding('size', seg_path, text, remedy))
     return findings
 
 
@@ -133,14 +145,14 @@ def _header(path: str, kind: str) -> tuple[Optional[ImageHeader], Optional[Findi
     try:
         header = read_header(path)
     except OSError as error:
-        return None, Finding('unreadable', f'The {kind} {path} cannot be read: {error.strerror}.', remedy)
+        return None, Finding('unreadable', path, f'The {kind} {path} cannot be read: {error.strerror}.', remedy)
     except IndexError:
-        return None, Finding('damaged', f'The {kind} {path} has a damaged header.', remedy)
+        return None, Finding('damaged', path, f'The {kind} {path} has a damaged header.', remedy)
     if header is None:
         return None, None if _is_other_image(path) else Finding(
-            'no image', f'The {kind} {path} is not an image (or its header is damaged).', remedy)
+            'no image', path, f'The {kind} {path} is not an image (or its header is damaged).', remedy)
     if not header.whole:
-        return None, Finding('cut short', f'The {kind} {path} is cut short: the end of the {header.format} is missing.',
+        return None, Finding('cut short', path, f'The {kind} {path} is cut short: the end of the {header.format} is missing.',
                              remedy)
     return header, None
 
@@ -152,16 +164,26 @@ def _is_other_image(path: str) -> bool:
     return start[:2] == b'BM' or start[:4] in (b'II*\0', b'MM\0*') or (start[:4] == b'RIFF' and start[8:] == b'WEBP')
 
 
-def _check_labels(dataset: BaseSegDataset, pairs: list[dict]) -> None:
+def _check_labels(dataset: BaseSegDataset, pairs: list[dict]) -> list[Finding]:
     """Read some masks as the pipeline does, which refuses labels out of range, and look for {0, 255} masks."""
     load = _find(dataset.pipeline, 'LoadAnnotations') or TRANSFORMS.build(dict(type='LoadAnnotations'))
-    chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, DECODED).astype(int))]
-    masks = [load(dict(pair))['gt_seg_map'] for pair in chosen]
-    values = set().union(*(np.flatnonzero(np.bincount(mask.ravel())).tolist() for mask in masks))
+    chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, DECODED).astype(int))] if pairs else []
+    findings, values, count = [], set(), 0
+    for pair in chosen:
+        try:
+            mask = load(dict(pair))['gt_seg_map']
+        except DataError as error:
+            if not dataset.bad_samples.skips:
+                raise
+            findings.append(Finding('labels', faulty_file(error, pair), str(error), ''))
+            continue
+        values.update(np.flatnonzero(np.bincount(mask.ravel())).tolist())
+        count += 1
     if values == {0, 255} and dataset.num_classes > 1 and 255 not in (dataset.label_map or {}):
-        raise DataError(f"{len(masks)} masks, such as {chosen[0]['seg_map_path']},\n"
+        raise DataError(f"{count} masks, such as {chosen[0]['seg_map_path']},\n"
                         'hold no label but 0 and 255, and 255 means "ignore".\n'
                         'If 255 is a class, give the dataset label_map={255: 1}; if not, label_map={255: 255}.')
+    return findings
 
 
 def _find(transform: Any, name: str) -> Any:
