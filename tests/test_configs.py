@@ -72,3 +72,13 @@ def test_loads_and_builds(path: Path):
         logits = model.eval()(torch.empty(samples, 3, height, width), mode='tensor')
     stride = cfg.model.backbone.output_stride
     assert logits.shape == (samples, cfg.model.num_classes, height // stride, width // stride)
+
+
+@pytest.mark.parametrize('path', CONCRETE, ids=name)
+def test_states_the_total_batch_of_its_name(path: Path):
+    cfg = load_config(path)
+    processes, size = map(int, re.search(r'_(\d+)xb(\d+)-', path.name).groups())
+    assert cfg.train_dataloader.batch_size == size
+    assert cfg.auto_scale_lr == dict(base_batch_size=processes * size, enable=False)
+    command = re.search(r'^Command: tools/dist_train.sh \S+ (\d+)', ast.get_docstring(ast.parse(path.read_text())), re.M)
+    assert (int(command[1]) if command else 1) == processes

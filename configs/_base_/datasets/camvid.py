@@ -18,6 +18,7 @@ train_dataloader = dict(
             dict(type='PhotoMetricDistortion'),
             dict(type='PackSegInputs'),
         ]))
+auto_scale_lr = dict(base_batch_size=4, enable=False)  # the recipe: 1 process x 4
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,

@@ -17,6 +17,7 @@ train_dataloader = dict(
             dict(type='PhotoMetricDistortion'),
             dict(type='PackSegInputs'),
         ]))
+auto_scale_lr = dict(base_batch_size=8, enable=False)  # the recipe: 4 processes x 2
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,

@@ -20,6 +20,7 @@ train_dataloader = dict(
             dict(type='PhotoMetricDistortion'),
             dict(type='PackSegInputs'),
         ]))
+auto_scale_lr = dict(base_batch_size=16, enable=False)  # the recipe: 4 processes x 4
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,
