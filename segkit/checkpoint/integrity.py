@@ -55,7 +55,8 @@ def compare_hash(path: Union[str, Path]) -> bool:
         except PermissionError:
             raise
         except OSError as error:  # a disk that gives the bytes back no more
-            raise DamagedCheckpointError(f'{path} is damaged: {error.strerror}.\nTake an earlier checkpoint.') from error
+            raise DamagedCheckpointError(f'{path} is damaged: {error.strerror}.\n'
+                                         'Take another copy of it or an earlier checkpoint.') from error
         if found not in promised:
             raise DamagedCheckpointError(
                 f'{path} ({facts.st_size:,} bytes) is damaged: its sha256 is {found[:12]}..., not '

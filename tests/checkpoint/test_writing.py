@@ -40,6 +40,18 @@ class Killed(BaseException):
     """Ends a process at a system call, as far as a test can."""
 
 
+def dying_after(calls, function):
+    """``function``, until it was called that often."""
+    left = iter(range(calls))
+
+    def dies(*args):
+        if next(left, None) is None:
+            raise Killed
+        return function(*args)
+
+    return dies
+
+
 @pytest.mark.parametrize('before', ['nothing', 'a file and its hash', 'a file without a hash', 'a hash without a file'])
 @pytest.mark.parametrize('call', ['replace', 'fsync'])
 def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path, monkeypatch, before, call):
@@ -54,16 +66,8 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path, monkeypatch, before,
             ckpt.hash_file(path).unlink()
         if before == 'a hash without a file':
             path.unlink()
-        left = [n]
-
-        def dies(*args):
-            left[0] -= 1
-            if left[0] < 0:
-                raise Killed
-            return real(*args)
-
         with monkeypatch.context() as patch:
-            patch.setattr(os, call, dies)
+            patch.setattr(os, call, dying_after(n, real))
             try:
                 ckpt.write_atomic(dict(w=2), path)
                 states.append('done')

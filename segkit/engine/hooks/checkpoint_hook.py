@@ -7,7 +7,7 @@ from typing import Any, Optional, Union
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
-from segkit.checkpoint import load_file
+from segkit import checkpoint as files
 from segkit.engine.hooks.runtime_info_hook import RuntimeInfoHook
 from segkit.errors import CheckpointError, ConfigError
 from segkit.registry import HOOKS
@@ -82,7 +82,7 @@ class CheckpointHook(Hook):
         if runner.iter and is_main_process():
             for path in Path(self._folder).glob('best_*.pth'):
                 try:
-                    meta = load_file(path).get('meta', {})
+                    meta = files.load_file(path).get('meta', {})
                 except CheckpointError as error:
                     runner.logger.warning(f'{error}\nThe next validation writes it anew.')
                     continue
@@ -131,9 +131,7 @@ class CheckpointHook(Hook):
                Path(self._folder).glob(pattern)]
         for path in [*old, Path(runner.work_dir, 'last_checkpoint')]:
             if path.is_file():
-                aside = path.parent / EARLIER
-                aside.mkdir(exist_ok=True)
-                os.replace(path, aside / path.name)
+                files.move(path, path.parent / EARLIER)
 
     def _note(self, runner: Any, name: str, score: float, iteration: Optional[int], path: Path) -> None:
         self.best[name] = score
@@ -146,19 +144,17 @@ class CheckpointHook(Hook):
             if isinstance(hook, RuntimeInfoHook):
                 hook.record(runner)
         self._kept = [n for n in self._kept if n != number] + [number]
+        # Saved with those that are removed next: a run killed before it removed them does so when it goes on.
+        runner.message_hub.update_info('keep_ckpt_ids', list(self._kept))
         old = self._kept[:-self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
         self._kept = self._kept[len(old):]
-        runner.message_hub.update_info('keep_ckpt_ids', self._kept)
         name = self.filename_tmpl.format(number)
         runner.save_checkpoint(self._folder, name, save_optimizer=self.save_optimizer,
                                save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch)
         if is_main_process():
-            pointer = os.path.join(runner.work_dir, 'last_checkpoint')
-            with open(pointer + '.tmp', 'w') as file:
-                file.write(os.path.join(self._folder, name))
-            os.replace(pointer + '.tmp', pointer)
+            files.write_text(os.path.join(runner.work_dir, 'last_checkpoint'), os.path.join(self._folder, name))
             for n in old:
-                Path(self._folder, self.filename_tmpl.format(n)).unlink(missing_ok=True)
+                files.remove(os.path.join(self._folder, self.filename_tmpl.format(n)))
 
 
 def _rule(name: str, rule: Optional[str]) -> Optional[str]:

@@ -116,3 +116,26 @@ def test_score_that_is_not_there(runner):
 def test_unclear_rules(kwargs):
     with pytest.raises(ConfigError, match='default_hooks.checkpoint'):
         CheckpointHook(**kwargs)
+
+
+def test_run_killed_before_it_removed_a_checkpoint_removes_it_later(runner, tmp_path, monkeypatch):
+    """Kept are two; at the third save the process dies before the first one is removed."""
+    from segkit import checkpoint
+    monkeypatch.setattr(checkpoint, 'remove', lambda path: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        walk(CheckpointHook(interval=2, by_epoch=False), runner)
+    monkeypatch.undo()
+    assert files(tmp_path) == {'iter_2.pth', 'iter_4.pth', 'iter_6.pth'}
+    walk(CheckpointHook(interval=2, by_epoch=False), runner, start=6)
+    assert files(tmp_path) == {'iter_8.pth', 'iter_10.pth'}
+
+
+def test_hashes_go_with_their_files(runner, tmp_path):
+    from segkit.checkpoint import write_atomic
+    runner.save_checkpoint = lambda folder, name, **kwargs: write_atomic(dict(meta=kwargs['meta']), f'{folder}/{name}')
+    walk(CheckpointHook(interval=2, by_epoch=False), runner, [40.0])
+    left = {'best_mIoU.pth', 'iter_8.pth', 'iter_10.pth'}
+    assert {p.name for p in tmp_path.glob('*.pth*')} == left | {f'{name}.sha256' for name in left}
+    walk(CheckpointHook(interval=2, by_epoch=False, save_begin=99), runner)
+    assert {p.name for p in (tmp_path / 'earlier').iterdir()} == {
+        *left, *(f'{name}.sha256' for name in left), 'last_checkpoint'}
