@@ -1,4 +1,6 @@
 """What one image carries through the pipeline: its true labels, its prediction and where it came from."""
+from typing import NamedTuple
+
 from mmengine.structures import BaseDataElement, PixelData
 
 
@@ -48,3 +50,17 @@ class SegDataSample(BaseDataElement):
     @seg_logits.deleter
     def seg_logits(self) -> None:
         del self._seg_logits
+
+
+class SkippedSample(NamedTuple):
+    """What a dataset gives in place of a sample that cannot be used, where its policy is to skip such.
+
+    Attributes:
+        file: The image or mask at fault.
+        reason: What is wrong with it, in one line.
+        max_refetch: How many other samples a training may draw in its place, one after the other.
+    """
+
+    file: str
+    reason: str
+    max_refetch: int = 1000

@@ -7,10 +7,12 @@ from typing import Any, Optional, Union
 import numpy as np
 from mmengine.dataset import BaseDataset, Compose, force_full_init
 
+from segkit.datasets.bad_samples import faulty_file, policy_of
 from segkit.datasets.listing import Source, first_with_mask, list_files, read_split, require_files, require_folder
 from segkit.datasets.metainfo import fit_metainfo
 from segkit.errors import ConfigError, DataError
 from segkit.registry import DATASETS, TRANSFORMS
+from segkit.structures import SkippedSample
 
 
 @DATASETS.register_module()
@@ -37,19 +39,25 @@ class BaseSegDataset(BaseDataset):
         indices: Use only the first (n) or last (-n) samples, or those with the given indices.
         serialize_data: Keep the names in one array, which loader processes share; else in a list.
         pipeline: Transforms, as configs or as callables.
-        test_mode: A transform that returns None is an error, instead of a reason to draw another sample.
+        test_mode: A transform that returns None is an error whatever ``bad_samples`` says.
         lazy_init: List the files at the first use instead of now.
-        max_refetch: How many other samples to draw, at most, for transforms that return None.
+        max_refetch: How many other samples a training draws, at most, in place of one that is skipped.
         ignore_index: The label of pixels that do not count.
         reduce_zero_label: Label 0 is void and class k is stored as k + 1.
         backend_args: The storage of lists and folders, as in :mod:`mmengine.fileio`. Files in a storage other than
             the local one are not looked for beforehand.
         label_map: Stored label to class index, applied before a choice of ``metainfo.classes``; labels it does not
             name keep their value.
+        bad_samples: What to do with a sample whose image or mask is missing, damaged, of the wrong size or kind, or
+            has labels out of range, or for which a transform returns None. 'error' ends the run. 'skip' leaves it
+            out, said and counted: a training draws another one, an evaluation goes without it. More than 10
+            different files end the run all the same; ``dict(policy='skip', limit=n)`` sets that number, below 1 a
+            share of the samples.
 
     Raises:
         ConfigError: If the classes are missing or do not fit, or an option cannot be used.
-        DataError: If a folder, a list, an image or a mask is missing, or nothing is listed.
+        DataError: If a folder or a list is missing, or nothing is listed; if an image or a mask is missing and
+            ``bad_samples`` is 'error'. From an index: if the sample cannot be used, likewise.
     """
 
     METAINFO: dict = {}
@@ -71,7 +79,9 @@ class BaseSegDataset(BaseDataset):
                  ignore_index: int = 255,
                  reduce_zero_label: bool = False,
                  backend_args: Optional[dict] = None,
-                 label_map: Optional[dict] = None) -> None:
+                 label_map: Optional[dict] = None,
+                 bad_samples: Union[str, dict] = 'error') -> None:
+        self.bad_samples = policy_of(bad_samples)
         self.img_suffix = img_suffix
         self.seg_map_suffix = seg_map_suffix
         self.ignore_index = ignore_index
@@ -118,7 +128,7 @@ class BaseSegDataset(BaseDataset):
             self._names = np.array([name.encode() for name in names]) if self.serialize_data else names
             if self._indices is not None:
                 self._keep(self._indices)
-            for k, source in enumerate(self._sources):
+            for k, source in enumerate([] if self.bad_samples.skips else self._sources):
                 chosen = [self._name(i) for i in np.flatnonzero(self._source_of == k)]
                 require_files(chosen, source, self.wants_labels, self.backend_args)
             self._fully_initialized = True
@@ -162,6 +172,28 @@ class BaseSegDataset(BaseDataset):
         return info
 
     @force_full_init
+    def __getitem__(self, idx: int) -> Any:
+        """Return what the pipeline makes of a sample, or a SkippedSample in place of one that cannot be used.
+
+        Raises:
+            DataError: If the sample cannot be used and ``bad_samples`` is 'error'.
+        """
+        try:
+            sample = self.prepare_data(idx)
+        except DataError as error:
+            if not self.bad_samples.skips:
+                raise
+            return self._skipped(idx, error)
+        if sample is None:  # MMEngine's datasets would draw another one at random and say nothing
+            error = DataError(f"A transform returned None for '{self.get_data_info(idx).get('img_path')}'.\nOnly "
+                              "a training whose dataset has bad_samples='skip' leaves such samples out, and counts "
+                              "them.")
+            if self.test_mode or not self.bad_samples.skips:
+                raise error
+            return self._skipped(idx, error)
+        return sample
+
+    @force_full_init
     def __len__(self) -> int:
         return len(self._names) if self._lean else super().__len__()
 
@@ -186,6 +218,10 @@ class BaseSegDataset(BaseDataset):
         """What to add to the message about a split list or folder that is not there."""
         return ''
 
+    def _skipped(self, idx: int, error: DataError) -> SkippedSample:
+        return SkippedSample(faulty_file(error, self.get_data_info(idx)), ' '.join(str(error).split()),
+                             self.max_refetch)
+
     def _name(self, idx: int) -> str:
         return self._names[idx].decode() if self.serialize_data else self._names[idx]
 
@@ -207,6 +243,8 @@ class BaseSegDataset(BaseDataset):
 
     def _keep(self, indices: Union[int, Sequence[int]]) -> None:
         if isinstance(indices, int):
+            if abs(indices) > len(self._names):
+                raise ConfigError(f'indices={indices} asks for more samples than the {len(self._names)} there are.')
             chosen = range(len(self._names))[:indices] if indices >= 0 else range(len(self._names))[indices:]
         else:
             chosen = indices

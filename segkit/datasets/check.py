@@ -76,8 +76,7 @@ def _to_be_skipped(found: dict[str, str], count: int, limit: int) -> str:
     if len(found) > limit:
         raise DataError(f'{len(found)} files of {count} samples cannot be used, more than the {limit} that '
                         f'bad_samples.limit allows.\nFirst: {texts[0]}\nNext: {texts[1]}\n'
-                        'Mend them, take them out of the split list, or raise the limit.' if len(texts) > 1 else
-                        f'{texts[0]}\nbad_samples.limit allows no such file.')
+                        'Mend them, take them out of the split list, or raise the limit.')
     files = 'file is' if len(found) == 1 else 'files are'
     shown = ''.join(f'\n  {text}' for text in texts[:3]) + (f'\n  and {len(texts) - 3} more' if texts[3:] else '')
     return f'; {len(found)} {files} to be skipped (bad_samples; {limit} may be):{shown}'
@@ -152,8 +151,8 @@ def _header(path: str, kind: str) -> tuple[Optional[ImageHeader], Optional[Findi
         return None, None if _is_other_image(path) else Finding(
             'no image', path, f'The {kind} {path} is not an image (or its header is damaged).', remedy)
     if not header.whole:
-        return None, Finding('cut short', path, f'The {kind} {path} is cut short: the end of the {header.format} is missing.',
-                             remedy)
+        text = f'The {kind} {path} is cut short: the end of the {header.format} is missing.'
+        return None, Finding('cut short', path, text, remedy)
     return header, None
 
 

@@ -1,18 +1,21 @@
 """Joining samples into a batch."""
 from collections.abc import Sequence
+from typing import Optional
 
 import torch
 from mmengine.registry import FUNCTIONS
+
+from segkit.structures import SkippedSample
 
 LABEL_PAD = 255
 
 
 @FUNCTIONS.register_module()
-def seg_collate(samples: Sequence[dict], stack_labels: bool = False) -> dict:
+def seg_collate(samples: Sequence[dict], stack_labels: bool = False) -> Optional[dict]:
     """Join packed samples into one batch, padded at the bottom and at the right to its largest image.
 
     Args:
-        samples: What PackSegInputs or TestTimeAug returned for each image.
+        samples: What PackSegInputs or TestTimeAug returned for each image. A SkippedSample is left out.
         stack_labels: Join the labels too, for training, and take them out of the samples, so that a loader process
             sends them once. Otherwise each sample keeps its labels at the size they have.
 
@@ -20,11 +23,14 @@ def seg_collate(samples: Sequence[dict], stack_labels: bool = False) -> dict:
         ``inputs`` (N, 3, H, W) uint8, the padding 0; ``data_samples``, a list of N; with ``stack_labels`` also
         ``labels`` (N, H, W) uint8 or int32, the padding 255. The true size of an image is its sample's
         ``img_shape``. For samples of TestTimeAug ``inputs`` and ``data_samples`` are lists with one such entry for
-        each augmentation.
+        each augmentation. None, if every sample was skipped.
 
     Shape:
         each sample: inputs (3, h, w), gt_sem_seg.data (1, h, w).
     """
+    samples = [sample for sample in samples if not isinstance(sample, SkippedSample)]
+    if not samples:
+        return None
     images = [sample['inputs'] for sample in samples]
     data_samples = [sample['data_samples'] for sample in samples]
     if isinstance(images[0], list):

@@ -9,7 +9,9 @@ import torch
 from torch.utils.data import Dataset, get_worker_info
 
 from segkit.datasets.draw_sampler import Draw
+from segkit.errors import DataError
 from segkit.registry import DATASETS
+from segkit.structures import SkippedSample
 
 
 @DATASETS.register_module()
@@ -19,8 +21,17 @@ class SeededDataset(Dataset):
     It stands outermost, around wrappers such as ConcatDataset. A sample then does not depend on which process reads
     it, or on what was read before. In the main process (no loader processes) the random states are put back.
 
+    In place of a sample that its dataset skips another one is drawn, decided by the draw's seed and the number of the
+    attempt. The sample that is given has the skipped ones in its entry ``skipped``.
+
+    Reference: takes the place of the ``max_refetch`` of MMEngine's datasets, whose other samples are drawn in silence
+    and differ from process to process.
+
     Args:
         dataset: The dataset, or its config.
+
+    Raises:
+        DataError: From an index: if too many samples one after the other cannot be used.
     """
 
     def __init__(self, dataset: Union[Dataset, dict]) -> None:
@@ -44,13 +55,36 @@ class SeededDataset(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, idx: int) -> Any:
-        if not isinstance(idx, Draw):
-            return self.dataset[idx]
+        if not isinstance(idx, Draw):  # of a sampler that seeds nothing
+            sample = self.dataset[idx]
+            if not isinstance(sample, SkippedSample):
+                return sample
+            draw = Draw(idx, int(np.random.randint(2**31)))
+            with _own_random_state(keep=True):
+                return self._another(draw, sample)
         with _own_random_state(keep=get_worker_info() is None):
-            random.seed(idx.seed)
-            np.random.seed(idx.seed)
-            torch.default_generator.manual_seed(idx.seed)
-            return self.dataset[int(idx)]
+            sample = self._read(idx)
+            return self._another(idx, sample) if isinstance(sample, SkippedSample) else sample
+
+    def _read(self, draw: Draw) -> Any:
+        random.seed(draw.seed)
+        np.random.seed(draw.seed)
+        torch.default_generator.manual_seed(draw.seed)
+        return self.dataset[int(draw)]
+
+    def _another(self, draw: Draw, sample: SkippedSample) -> Any:
+        """Read other samples until one can be used."""
+        skipped: list[SkippedSample] = []
+        while isinstance(sample, SkippedSample):
+            skipped.append(sample)
+            if len(skipped) > sample.max_refetch:
+                raise DataError(f'{len(skipped)} samples drawn one after the other cannot be used; the last one:\n'
+                                f'{sample.reason}\nMend the files, or correct the dataset that has bad_samples.')
+            place, seed = np.random.SeedSequence((draw.seed, len(skipped))).generate_state(2)
+            sample = self._read(Draw(int(place) % len(self.dataset), int(seed)))
+        if isinstance(sample, dict):
+            sample['skipped'] = skipped
+        return sample
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from segkit.datasets import BaseSegDataset
 from segkit.errors import ConfigError, DataError
 from segkit.palette import bright_palette
 from segkit.registry import DATASETS
+from segkit.structures import SkippedSample
 
 CLASSES = ('ground', 'cat', 'dog')
 LOAD = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
@@ -167,13 +168,22 @@ def test_other_storages_go_through_mmengine(build):
     assert len(dataset) == 3
 
 
-def test_test_mode_and_max_refetch(build):
-    def nothing(info):
-        return None
-    with pytest.raises(Exception, match='None'):
-        build(pipeline=[nothing], test_mode=True)[0]
-    with pytest.raises(Exception, match='2'):
-        build(pipeline=[nothing], max_refetch=2)[0]
+def nothing(info):
+    return None
+
+
+def test_a_transform_that_returns_none_never_leads_to_another_sample_in_silence(build):
+    for kwargs in ({}, dict(test_mode=True), dict(test_mode=True, bad_samples='skip')):
+        with pytest.raises(DataError, match='returned None for .*one.jpg'):
+            build(pipeline=[nothing], ann_file='', indices=[1], **kwargs)[0]
+    skipped = build(pipeline=[nothing], bad_samples='skip', max_refetch=7)[0]
+    assert isinstance(skipped, SkippedSample) and 'returned None' in skipped.reason and skipped.max_refetch == 7
+
+
+def test_more_indices_than_samples_are_refused(build):
+    for indices in (4, -4):
+        assert '3 there are' in message_of(build, indices=indices)
+    assert len(build(indices=3)) == 3
 
 
 def test_a_missing_folder_says_how_far_the_path_is_right(build, tree):

@@ -93,6 +93,31 @@ def test_label_out_of_range(message, voc_tree):
     assert 'b.png' in text and '37' in text and '6 pixels' in text
 
 
+def test_files_to_be_skipped_are_named_and_counted(check, voc_config, voc_tree):
+    Image.new('RGB', (16, 12)).save(voc_tree / 'SegmentationClass/b.png')
+    mask = np.full((12, 16), 37, np.uint8)
+    Image.fromarray(mask).save(voc_tree / 'SegmentationClass/c.png')
+    dataset, found = DATASETS.build(dict(voc_config, pipeline=LOAD, bad_samples='skip')), {}
+    line = check_dataset(dataset, found=found)
+    assert line.startswith('3 pairs checked') and '2 files are to be skipped (bad_samples; 10 may be)' in line
+    assert 'b.png is an RGB image' in line and '37 (192 pixels)' in line
+    assert [file[-5:] for file in found] == ['b.png', 'c.png']
+    (voc_tree / 'JPEGImages/a.jpg').unlink()
+    with pytest.raises(DataError, match='more than the 2 that bad_samples.limit') as caught:
+        check(bad_samples=dict(policy='skip', limit=2))
+    assert 'a.jpg' in str(caught.value) and '3 files of 3 samples' in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 4
+
+
+def test_only_the_dataset_that_skips_is_lenient(voc_config, voc_tree):
+    lenient = DATASETS.build(dict(voc_config, pipeline=LOAD, bad_samples='skip'))
+    strict = DATASETS.build(dict(voc_config, pipeline=LOAD))
+    Image.new('RGB', (16, 12)).save(voc_tree / 'SegmentationClass/b.png')
+    assert '1 file is to be skipped' in check_dataset(RepeatDataset(lenient, times=3))
+    with pytest.raises(DataError, match='b.png is an RGB image'):
+        check_dataset(ConcatDataset([lenient, strict]))
+
+
 def test_masks_of_0_and_255(message, check, voc_tree):
     mask = np.zeros((12, 16), np.uint8)
     mask[3:] = 255

@@ -7,7 +7,7 @@ from mmengine.structures import PixelData
 from torch.utils.data import DataLoader
 
 from segkit.datasets.collate import seg_collate
-from segkit.structures import SegDataSample
+from segkit.structures import SegDataSample, SkippedSample
 
 
 def packed(value: int, h: int, w: int, dtype=torch.uint8, more: int = 1) -> dict:
@@ -31,6 +31,13 @@ def test_training_batch_is_padded_at_the_bottom_and_right():
         assert batch['inputs'][k].sum() == 3 * h * w * (k + 1)
         assert (batch['labels'][k] == 255).sum() == 30 - h * w
     assert all('gt_sem_seg' not in sample for sample in batch['data_samples'])
+
+
+def test_skipped_samples_are_left_out():
+    skipped = SkippedSample('a.jpg', 'is empty')
+    batch = seg_collate([skipped, packed(1, 4, 6), skipped])
+    assert batch['inputs'].shape == (1, 3, 4, 6) and len(batch['data_samples']) == 1
+    assert seg_collate([skipped, skipped]) is None
 
 
 def test_labels_of_many_classes_stay_int32():

@@ -7,7 +7,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from segkit.datasets import Draw, DrawSampler, SeededDataset, seg_collate
+from segkit.errors import DataError
 from segkit.registry import DATASETS
+from segkit.structures import SkippedSample
 
 PIPELINE = [
     dict(type='LoadImageFromFile'),
@@ -115,3 +117,48 @@ def test_image_and_label_stay_together(voc_config):
             assert (image[:, ~valid] == 0).all()
             seen |= set(labels[valid].tolist())
     assert seen == {1, 2, 3}
+
+
+class Half(Noise):
+    """Samples with random numbers; every second one cannot be used."""
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        if index % 2:
+            return SkippedSample(f'{index}.jpg', 'is bad', max_refetch=20)
+        return dict(index=int(index), noise=torch.rand(1).item())
+
+
+def test_a_skipped_sample_is_replaced_by_one_that_the_draw_alone_decides():
+    dataset = SeededDataset(Half())
+    assert 'skipped' not in dataset[Draw(2, 5)]
+    first = dataset[Draw(3, 5)]
+    assert first['index'] % 2 == 0 and first['skipped'][0].file == '3.jpg'
+    torch.rand(3), np.random.rand(2)
+    assert dataset[Draw(3, 5)] == first
+    replaced = [dataset[Draw(3, seed)] for seed in range(60)]
+    assert {sample['index'] for sample in replaced} == {0, 2, 4, 6}  # any sample may come instead
+    assert len({sample['noise'] for sample in replaced}) == 60
+    assert max(len(sample['skipped']) for sample in replaced) > 2  # those drawn instead may be bad too
+
+
+def test_a_replacement_leaves_the_main_process_its_random_states():
+    dataset = SeededDataset(Half())
+    for index in (Draw(1, 5), 1):  # the second one is of a sampler that gives no seed
+        torch.manual_seed(1), np.random.seed(1), random.seed(1)
+        expected = torch.rand(2), random.random()
+        torch.manual_seed(1), np.random.seed(1), random.seed(1)
+        sample = dataset[index]
+        assert sample['index'] % 2 == 0 and sample['skipped']
+        assert torch.equal(torch.rand(2), expected[0]) and random.random() == expected[1]
+
+
+def test_when_nothing_can_be_used_it_says_so():
+    class Bad(Half):
+        def __getitem__(self, index):
+            return SkippedSample(f'{index}.jpg', f'{index}.jpg is bad', max_refetch=3)
+    with pytest.raises(DataError, match='4 samples drawn one after the other') as caught:
+        SeededDataset(Bad())[Draw(0, 1)]
+    assert 'jpg is bad' in str(caught.value)
