@@ -49,6 +49,7 @@ class ProgressHook(Hook):
         self._seconds_per_iter: Optional[float] = None
         self._learning = ''
         self._end = ''  # the last line of the run
+        self._scored: tuple[dict[str, float], int] = {}, 0  # what the last validation gave, and where
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -59,6 +60,7 @@ class ProgressHook(Hook):
         told = [_forget_later(Path(runner.log_dir, 'vis_data', 'scalars.json'), runner.iter)]
         broadcast_object_list(told)  # all processes have to agree whether a validation is missing
         runner.validated_at = runner.iter if told[0] else None
+        runner.validated_scores = told[0] or {}
         self._restart(runner)
         self._redrawn = 0.0
 
@@ -164,11 +166,15 @@ class ProgressHook(Hook):
         runner.logger.info(f'{where}: {scores(metrics)}  ({len(runner.val_dataloader.dataset)} images in '
                            f'{duration(taken)})')
         runner.validated_at = runner.iter if training else None
-        if metrics:
-            runner.visualizer.add_scalars(metrics, step=step)
+        self._scored = metrics, step
 
     def after_val(self, runner: Any) -> None:
-        """Take the validation out of the training's clock."""
+        """Give the scores to the backends, and take the validation out of the training's clock."""
+        # Not before every hook is through with the scores: a validation whose scores are on record is not done again
+        # when a killed run goes on, and its best weights and its row of metrics.csv have to be there.
+        metrics, step = self._scored
+        if metrics:
+            runner.visualizer.add_scalars(metrics, step=step)
         self._validation_seconds = time.perf_counter() - self._evaluation_start
         if not isinstance(runner._train_loop, dict) and runner._train_loop is not None and hasattr(self, '_mark'):
             self._restart(runner)
@@ -204,18 +210,18 @@ class ProgressHook(Hook):
 
 
 @master_only
-def _forget_later(path: Path, iteration: int) -> bool:
+def _forget_later(path: Path, iteration: int) -> Optional[dict[str, float]]:
     """Drop the rows of an earlier run, or of what a killed run did after its last checkpoint.
 
     Returns:
-        Whether the rows that are left hold a validation at ``iteration``.
+        The scores of the validation at ``iteration``, if the rows that are left hold one.
     """
     if not path.is_file():
-        return False
+        return None
     rows = [row for row in path.read_text().splitlines(keepends=True) if row.endswith('\n')]
     kept = [(row, json.loads(row)) for row in rows if iteration and json.loads(row).get('step', 0) <= iteration]
     path.write_text(''.join(row for row, _ in kept))
-    return any(values.get('step') == iteration and 'loss' not in values for _, values in kept)
+    return next((values for _, values in kept if values.get('step') == iteration and 'loss' not in values), None)
 
 
 def scores(metrics: dict[str, float]) -> str:

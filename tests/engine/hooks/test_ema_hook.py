@@ -30,8 +30,8 @@ def snapshots(run):
         runner, seen = run(**overrides), []
         step = runner.train_loop.run_iter
 
-        def noted(batch):
-            step(batch)
+        def noted(*batch):
+            step(*batch)
             seen.append({name: value.detach().clone() for name, value in runner.model.state_dict().items()})
 
         runner.train_loop.run_iter = noted
