@@ -80,5 +80,6 @@ def test_states_the_total_batch_of_its_name(path: Path):
     processes, size = map(int, re.search(r'_(\d+)xb(\d+)-', path.name).groups())
     assert cfg.train_dataloader.batch_size == size
     assert cfg.auto_scale_lr == dict(base_batch_size=processes * size, enable=False)
-    command = re.search(r'^Command: tools/dist_train.sh \S+ (\d+)', ast.get_docstring(ast.parse(path.read_text())), re.M)
+    doc = ast.get_docstring(ast.parse(path.read_text()))
+    command = re.search(r'^Command: tools/dist_train.sh \S+ (\d+)', doc, re.M)
     assert (int(command[1]) if command else 1) == processes

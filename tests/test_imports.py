@@ -11,6 +11,7 @@ ALLOWED = {
     'errors': set(),
     'registry': {'errors'},
     'palette': set(),
+    'launchers': {'errors'},
     'ops': {'errors'},
     'structures': {'errors'},
     'checkpoint': {'errors'},
@@ -19,7 +20,7 @@ ALLOWED = {
     'datasets': {'errors', 'registry', 'structures', 'palette'},
     'evaluation': {'errors', 'registry', 'ops'},
     'visualization': {'errors', 'registry', 'structures', 'palette'},
-    'engine': {'errors', 'registry', 'structures', 'ops', 'checkpoint'},
+    'engine': {'errors', 'registry', 'structures', 'ops', 'checkpoint', 'launchers'},
 }
 # Rooms inside models that reach each other through registries only.
 APART = {'backbones', 'decode_heads', 'losses'}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import segkit
+from segkit.launchers import LAUNCHERS, adopt
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -31,7 +32,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
                         help='override values of the config, for example train_cfg.max_iters=1000 crop_size=(256,256); '
                         'one that reaches nothing is refused, +KEY=VALUE adds a new key')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none',
                         help='how the processes of a distributed run were started (default: none); '
                         'dist_train.sh and dist_test.sh set it')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0,
@@ -39,14 +40,19 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
 
 
+def say(line: str) -> None:
+    """Print a line at once, in the first process of a run."""
+    if int(os.environ.get('RANK', 0)) == 0:
+        print(line, flush=True)
+
+
 def load(args: argparse.Namespace) -> 'Config':
     """Load the config of parsed arguments; says so at once, since the imports behind it take seconds."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    first = int(os.environ.get('RANK', 0)) == 0
-    if first:
-        print(f'segkit {segkit.__version__}: {args.config}', flush=True)
+    adopt(args.launcher)
+    say(f'segkit {segkit.__version__}: {args.config}')
     from segkit.config import load_config
-    cfg = load_config(args.config, args.cfg_options, say=print if first else lambda line: None)
+    cfg = load_config(args.config, args.cfg_options, say=say)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir

@@ -3,7 +3,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Optional
 
-from segkit.apis.arguments import Parser, add_common, load
+from segkit.apis.arguments import Parser, add_common, load, say
+from segkit.launchers import number_of_processes
 
 EXAMPLE = """example:
   python tools/train.py configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py
@@ -19,6 +20,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--resume', action='store_true',
                    help='go on from the latest checkpoint of the run folder, or from load_from of the config')
     p.add_argument('--amp', action='store_true', help='mixed precision: float16 on CUDA, bfloat16 on a CPU')
+    p.add_argument('--match-recipe', action='store_true',
+                   help="take the config's total batch on this number of processes, by accumulating batches or by "
+                   'smaller ones, with all iteration counts rescaled (default: the batch per process as stated)')
+    p.add_argument('--auto-scale-lr', action='store_true',
+                   help="scale the learning rate by this run's total batch over the config's (default: as stated)")
     add_common(p)
     return p
 
@@ -27,7 +33,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Train what the command line says."""
     args = parser().parse_args(argv)
     cfg = load(args)
-    from segkit.engine import SegRunner
+    from segkit.engine import SegRunner, recipe
     from segkit.engine.environment import leave_process_group
     from segkit.errors import ConfigError
 
@@ -40,5 +46,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
             raise ConfigError(f'--amp turns OptimWrapper into AmpOptimWrapper, but optim_wrapper.type is {kind!r}.')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    if args.match_recipe:
+        for line in recipe.match(cfg, number_of_processes(args.launcher)):
+            say(line)
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr = dict(cfg.get('auto_scale_lr') or {}, enable=True)
     SegRunner.from_cfg(cfg).train()
     leave_process_group()

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 import segkit
+from segkit import launchers
 from segkit.errors import ConfigError, SegkitError
 
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'onedl-mmengine', 'mmcv', 'mmcv-lite', 'onedl-mmcv', 'numpy',
@@ -68,25 +69,44 @@ def memory_explained() -> Iterator[None]:
             "smaller batch_size, or with model.test_cfg=dict(mode='slide', crop_size=..., stride=...).") from error
 
 
-def start_cpu_process_group(launcher: str, dist_cfg: dict) -> None:
-    """Start a gloo group between CPU processes; MMEngine's launcher would ask for a CUDA device.
+def start_process_group(launcher: str, dist_cfg: dict) -> None:
+    """Let this process meet the others: NCCL between GPUs, one for each process, gloo between CPUs.
 
     Args:
-        launcher: As typed; 'pytorch' (torchrun) is the one that works without CUDA.
-        dist_cfg: ``env_cfg.dist_cfg``; its ``timeout`` (seconds) is used, its backend cannot be on a CPU.
+        launcher: What started the processes: 'pytorch' (torchrun, tools/dist_train.sh), 'slurm' or 'mpi'.
+        dist_cfg: ``env_cfg.dist_cfg``: ``backend`` (on GPUs; gloo works there too, on CPUs nothing else does),
+            ``timeout`` in seconds, ``port`` (for slurm and mpi), and what else ``init_process_group`` takes.
 
     Raises:
-        ConfigError: If the launcher is another one, or its variables are not set.
+        ConfigError: If the launcher's variables are not there, this process has no GPU of its own, or the others
+            cannot be met.
     """
-    if launcher != 'pytorch':
-        raise ConfigError(f"--launcher {launcher} needs CUDA devices, and this machine has none.\n"
-                          'Use tools/dist_train.sh (torchrun, --launcher pytorch) on CPUs.')
-    missing = [name for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT') if name not in os.environ]
-    if missing:
-        raise ConfigError(f'--launcher pytorch: the environment variables {", ".join(missing)} are not set.\n'
-                          'Start it with tools/dist_train.sh CONFIG N, or with torchrun.')
-    timeout = dist_cfg.get('timeout')
-    torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=timeout) if timeout else None)
+    options = {key: value for key, value in dist_cfg.items() if key != 'init_backend'}
+    port, timeout, backend = (options.pop(key, None) for key in ('port', 'timeout', 'backend'))
+    if port is not None and launcher != 'pytorch':
+        os.environ['MASTER_PORT'] = str(port)
+    launchers.adopt(launcher)
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
+        raise ConfigError(f'env_cfg.dist_cfg.timeout: expected seconds above 0, got {timeout!r}.')
+    if torch.cuda.is_available():
+        local, gpus = int(os.environ['LOCAL_RANK']), torch.cuda.device_count()
+        if local >= gpus:
+            raise ConfigError(f'{local + 1} or more processes were started on this machine, and it shows '
+                              f'{gpus} GPU{"s" if gpus > 1 else ""}.\nA process uses one GPU of its own: start {gpus}, or show '
+                              'more (CUDA_VISIBLE_DEVICES; for Slurm --gres=gpu:N).')
+        torch.cuda.set_device(local)
+        backend = backend or 'nccl'
+    else:
+        backend = 'gloo'
+    try:
+        torch.distributed.init_process_group(backend, **options,
+                                             timeout=timedelta(seconds=timeout) if timeout else None)
+    except (RuntimeError, ValueError, TypeError) as error:
+        place = f'{os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}'
+        raise ConfigError(f'process {os.environ["RANK"]} of {os.environ["WORLD_SIZE"]} could not meet the others at '
+                          f'{place} over {backend}: {str(error).splitlines()[0][:200]}\nMASTER_ADDR has to be the '
+                          'machine of process 0, the port free there and open to the others; MASTER_PORT (PORT for the '
+                          'tools) names another one.') from error
 
 
 def leave_process_group() -> None:
@@ -94,9 +114,10 @@ def leave_process_group() -> None:
 
     A process that ends while another still talks to it takes that one down: gloo's threads abort it.
     """
-    if torch.distributed.is_initialized():
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+    group = torch.distributed
+    if group.is_available() and group.is_initialized():
+        group.barrier(device_ids=[torch.cuda.current_device()] if group.get_backend() == 'nccl' else None)
+        group.destroy_process_group()
 
 
 def _commit() -> str:

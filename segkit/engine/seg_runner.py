@@ -18,7 +18,8 @@ from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from segkit.engine import checkpointing, environment, protocol, run_arguments, run_state
+from segkit import launchers
+from segkit.engine import checkpointing, environment, protocol, recipe, run_arguments, run_state
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
 from segkit.engine.last_checkpoint import iteration_of
@@ -67,12 +68,21 @@ class SegRunner(Runner):
         if not isinstance(self.cfg, RunConfig):
             self.cfg = RunConfig.of(self.cfg)
 
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> 'SegRunner':
+        """A runner from a config; where ``auto_scale_lr.enable`` is set, its learning rate is scaled first."""
+        cfg, lines = recipe.settled(cfg, launchers.number_of_processes(cfg.get('launcher', 'none')))
+        runner = super().from_cfg(cfg)
+        for line in lines:
+            runner.logger.info(line)
+        return runner
+
     # -- console and environment --------------------------------------------------------------------------------
 
     def setup_env(self, env_cfg: dict) -> None:
         """Start the processes' group and set what OpenCV, cuDNN and the operating system are to do."""
-        if self.distributed and not is_distributed() and not torch.cuda.is_available():
-            environment.start_cpu_process_group(self.launcher, env_cfg.get('dist_cfg', {}))
+        if self.distributed and not is_distributed():
+            environment.start_process_group(self.launcher, env_cfg.get('dist_cfg') or {})
         super().setup_env(env_cfg)
         # Logger, message hub and visualizer are kept by the run's name, which has the time in seconds in it.
         number = next(_RUNS)
@@ -132,8 +142,9 @@ class SegRunner(Runner):
 
     def wrap_model(self, model_wrapper_cfg: Optional[dict], model: nn.Module) -> nn.Module:
         """Move the model to its device and, with several processes, wrap it for gradient exchange."""
-        if self.distributed and not torch.cuda.is_available():
-            defaults = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+        if self.distributed:  # SyncBN keeps its buffers alike by itself, and plain BN's are each process's own
+            device = [torch.cuda.current_device()] if torch.cuda.is_available() else None
+            defaults = dict(type='MMDistributedDataParallel', device_ids=device, broadcast_buffers=False,
                             find_unused_parameters=self.cfg.get('find_unused_parameters', False))
             model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {})}
         with warnings.catch_warnings():
@@ -216,6 +227,9 @@ class SegRunner(Runner):
         if not self._resume and before is not None:
             self.logger.warning(f'{self.work_dir} holds a run at iteration {before}; --resume goes on from it; this '
                                 'run replaces its files (its checkpoints move to earlier/)')
+        difference = recipe.difference(self.cfg, self.world_size)
+        if difference:
+            self.logger.info(difference)
         with environment.memory_explained():
             return super().train()
 
