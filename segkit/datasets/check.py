@@ -1,4 +1,5 @@
 """Looking at all files of a dataset before the first step."""
+import os
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +34,7 @@ def check_dataset(dataset: Any, max_pairs: Optional[int] = None, found: Optional
     """Look at the header of every image and mask, and at the labels of a few masks.
 
     Found are: files that are cut short, empty or no image, masks of another size than their image, RGB masks, images
-    given as masks, labels out of range, and masks that hold nothing but 0 and 255. Nothing is written.
+    given as masks, labels out of range, and masks that hold nothing but 0 and 255, or 255 alone. Nothing is written.
 
     Args:
         dataset: A dataset of this package, or a wrapper around some (ConcatDataset, RepeatDataset, SeededDataset).
@@ -62,7 +63,7 @@ def check_dataset(dataset: Any, max_pairs: Optional[int] = None, found: Optional
         if leaf.wants_labels and pairs:
             bad += _check_labels(leaf, [pair for pair in pairs if not {pair['img_path'], pair['seg_map_path']}
                                         & {finding.file for finding in bad}])
-        found.update({finding.file: f'{finding.text} {finding.remedy}'.replace('\n', ' ') for finding in bad})
+        found.update({finding.file: ' '.join(finding.text.split()) for finding in bad})
         count += len(pairs)
         labelled, classes = labelled or leaf.wants_labels, leaf.num_classes
     what = ('pair' if labelled else 'image') + ('' if count == 1 else 's')
@@ -147,9 +148,13 @@ def _header(path: str, kind: str) -> tuple[Optional[ImageHeader], Optional[Findi
         return None, Finding('unreadable', path, f'The {kind} {path} cannot be read: {error.strerror}.', remedy)
     except IndexError:
         return None, Finding('damaged', path, f'The {kind} {path} has a damaged header.', remedy)
+    if header is None and os.path.getsize(path) == 0:
+        return None, Finding('empty', path, f'The {kind} {path} is empty (0 bytes).', remedy)
     if header is None:
         return None, None if _is_other_image(path) else Finding(
             'no image', path, f'The {kind} {path} is not an image (or its header is damaged).', remedy)
+    if header.size_fault:
+        return None, Finding('damaged', path, f'The {kind} {path} {header.size_fault}.', remedy)
     if not header.whole:
         text = f'The {kind} {path} is cut short: the end of the {header.format} is missing.'
         return None, Finding('cut short', path, text, remedy)
@@ -176,8 +181,12 @@ def _check_labels(dataset: BaseSegDataset, pairs: list[dict]) -> list[Finding]:
                 raise
             findings.append(Finding('labels', faulty_file(error, pair), str(error), ''))
             continue
-        values.update(np.flatnonzero(np.bincount(mask.ravel())).tolist())
+        values.update(np.unique(mask).tolist())
         count += 1
+    if values == {dataset.ignore_index}:
+        raise DataError(f"{count} masks, such as {chosen[0]['seg_map_path']},\n"
+                        f'hold no labelled pixel: each one is {dataset.ignore_index}, which means "ignore".\n'
+                        'Correct data_prefix.seg_map_path, label_map or reduce_zero_label of the dataset.')
     if values == {0, 255} and dataset.num_classes > 1 and 255 not in (dataset.label_map or {}):
         raise DataError(f"{count} masks, such as {chosen[0]['seg_map_path']},\n"
                         'hold no label but 0 and 255, and 255 means "ignore".\n'

@@ -7,6 +7,7 @@ from mmengine.registry import FUNCTIONS
 from segkit.datasets.base_seg_dataset import BaseSegDataset
 
 
+@FUNCTIONS.register_module()
 def leaves(dataset: Any) -> Iterator[BaseSegDataset]:
     """The datasets of this package inside any wrappers (ConcatDataset, RepeatDataset, SeededDataset, ...)."""
     if isinstance(dataset, BaseSegDataset):

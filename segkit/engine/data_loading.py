@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from mmengine.registry import FUNCTIONS
 from torch.utils.data import DataLoader
 
+from segkit.engine.skipped_samples import SkippedSamples, SkippingLoader
 from segkit.errors import ConfigError
 from segkit.registry import DATA_SAMPLERS, DATASETS
 
@@ -62,11 +63,15 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
     if unknown:
         raise ConfigError(f'A dataloader takes no {unknown[0]!r}; it takes dataset, sampler and what '
                           "torch's DataLoader takes.\nFor a part of the dataset use dataset.indices.")
+    limit_of = FUNCTIONS.get('bad_sample_limit')
+    limit, kind = None if limit_of is None else limit_of(dataset), DataLoader
+    if limit is not None:
+        kind = partial(SkippingLoader, skipped=SkippedSamples('train' if training else 'val', limit))
     # torch says this in four lines, here and again when the processes start; ours is below.
     warnings.filterwarnings('ignore', message='This DataLoader will create', category=UserWarning)
     try:
-        loader = DataLoader(dataset, sampler=sampler if batch_sampler is None else None, batch_sampler=batch_sampler,
-                            collate_fn=collate, worker_init_fn=worker_init, **cfg)
+        loader = kind(dataset, sampler=sampler if batch_sampler is None else None, batch_sampler=batch_sampler,
+                      collate_fn=collate, worker_init_fn=worker_init, **cfg)
     except (TypeError, ValueError) as error:
         raise ConfigError(f'{name}: torch refuses its values: {error}') from error
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()

@@ -12,7 +12,8 @@ def tell(loop: BaseLoop, dataloader: Any, model: nn.Module) -> BaseLoop:
     """Tell the metrics of a validation or test loop its protocol.
 
     Args:
-        loop: The loop; metrics with an attribute ``protocol`` get a dict.
+        loop: The loop; metrics with an attribute ``protocol`` get a dict. Those with an attribute ``skipped`` get the
+            list to which the loop's data add what they skip.
         dataloader: The config of the loop's data.
         model: The model, maybe inside DDP or a test-time augmentation.
 
@@ -24,6 +25,8 @@ def tell(loop: BaseLoop, dataloader: Any, model: nn.Module) -> BaseLoop:
     for metric in loop.evaluator.metrics:
         if hasattr(metric, 'protocol'):
             metric.protocol = {key: value for key, value in facts.items() if value is not None}
+        if hasattr(metric, 'skipped') and hasattr(loop.dataloader, 'skipped'):
+            metric.skipped = loop.dataloader.skipped.passing
     return loop
 
 

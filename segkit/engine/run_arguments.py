@@ -12,6 +12,7 @@ from segkit.registry import VISUALIZERS
 
 DEFAULT_SEED = 0
 REPORT = dict(type='RunReportHook')
+OTHERS = dict(bad_samples=dict(type='BadSamplesHook'))  # that every run has, unless the config sets them to None
 MMENGINE_S_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
@@ -52,13 +53,15 @@ def complete(given: dict) -> dict:
 def _default_hooks(given: dict) -> dict:
     hooks = dict(given.get('default_hooks') or {})
     named = [*hooks.values(), *(given.get('custom_hooks') or [])]
-    reported = any((hook.get('type') if isinstance(hook, dict) else type(hook).__name__) == REPORT['type']
-                   for hook in named if hook is not None)
+    there = {hook.get('type') if isinstance(hook, dict) else type(hook).__name__ for hook in named if hook is not None}
     draws = given['visualizer']
     if isinstance(draws, dict) and isinstance(draws.get('type'), str):
         draws = VISUALIZERS.get(draws['type'])
-    if not reported and hasattr(draws, 'draw_predictions_mosaic'):
+    if REPORT['type'] not in there and hasattr(draws, 'draw_predictions_mosaic'):
         hooks.setdefault('report', dict(REPORT))
+    for name, hook in OTHERS.items():
+        if hook['type'] not in there:
+            hooks.setdefault(name, dict(hook))
     # MMEngine drops those it knows, and fails at any other that is None
     return {name: hook for name, hook in hooks.items() if hook is not None or name in MMENGINE_S_HOOKS}
 

@@ -200,9 +200,13 @@ class SegRunner(Runner):
         """Look at the files of a loop's data, before anything is computed from them."""
         short = dict(training='train', validation='val').get(name, name)
         run_arguments.check_num_classes(run_state.bare(self.model), loop.dataloader.dataset, short)
+        skipped, found = getattr(loop.dataloader, 'skipped', None), {}
         check = FUNCTIONS.get('check_dataset')
         if check is not None and self.rank == 0 and not self._resume:  # a resumed run has looked at them already
-            self.logger.info(f'{name}: {check(loop.dataloader.dataset)}')
+            self.logger.info(f'{name}: {check(loop.dataloader.dataset, found=found)}')
+        if skipped is not None:
+            skipped.name = short
+            skipped.add_found(found)
         return loop
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:

@@ -36,6 +36,8 @@ class IoUMetric(BaseMetric):
 
     Attributes:
         protocol (dict): How predictions were made (split, resize, ...); printed under the table. The engine sets it.
+        skipped (list): (file, reason) of each sample that this process's data left out in the evaluation under way;
+            printed under the table. The engine sets it.
         last_report (Report | None): Confusion matrix, tables and worst images of the latest evaluation; the same on
             each process.
 
@@ -87,6 +89,7 @@ class IoUMetric(BaseMetric):
         self.format_only = format_only
         self.num_worst = num_worst
         self.protocol: dict = {}
+        self.skipped: Sequence[tuple[str, str]] = ()
         self.last_report: Optional[Report] = None
         self._reset()
 
@@ -188,24 +191,30 @@ class IoUMetric(BaseMetric):
         sums = torch.cat([confusion.flatten(), torch.tensor([self._images, self._void, self._resized])])
         all_reduce(sums)
         images, void, resized = sums[-3:].tolist()
-        if images != size:
-            print_log(f'{images} images were counted, but the dataset has {size}: use our DefaultSampler, which gives '
-                      'each image to one process only.', 'current', level=30)
+        worst, skipped = self._gather()
+        if images + len(skipped) != size:
+            left_out = f' and {len(skipped)} skipped' if skipped else ''
+            print_log(f'{images} images were counted{left_out}, but the dataset has {size}: use our DefaultSampler, '
+                      'which gives each image to one process only.', 'current', level=30)
         if not sums[:-3].any():
             print_log('no pixel was compared: every label is void, or there was no image.', 'current', level=30)
         self.last_report = Report(
             confusion=sums[:-3].view(num_classes, num_classes).numpy(), classes=tuple(self.dataset_meta['classes']),
             images=images, void_pixels=void, original_size=resized == 0, columns=self.columns, beta=self.beta,
-            nan_to_num=self.nan_to_num, protocol=dict(self.protocol), worst=self._gather_worst())
+            nan_to_num=self.nan_to_num, protocol=dict(self.protocol), worst=worst,
+            skipped=skipped)
         print_log('per class results:\n' + self.last_report.text, 'current')
         self._reset()
         return self.compute_metrics([])
 
-    def _gather_worst(self) -> tuple[WorstImage, ...]:
-        entries = sorted((entry for part in all_gather_object(self._worst) for entry in part), reverse=True)
+    def _gather(self) -> tuple[tuple[WorstImage, ...], tuple[tuple[str, str], ...]]:
+        """The worst images of all processes, and what all of them skipped."""
+        parts = all_gather_object((self._worst, list(self.skipped)))
+        entries = sorted((entry for worst, _ in parts for entry in worst), reverse=True)
         return tuple(
             WorstImage(-iou, -accuracy, path, _from_png(prediction), _from_png(label))
-            for iou, accuracy, path, prediction, label in entries[:self.num_worst])
+            for iou, accuracy, path, prediction, label in entries[:self.num_worst]
+        ), tuple(sorted(entry for _, skipped in parts for entry in skipped))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """The scores of :attr:`last_report`; ``results`` stays empty, since nothing is kept per image."""

@@ -1,6 +1,7 @@
 """From a confusion matrix to scores, tables and the sentences that say what the scores mean."""
 import csv
 import io
+import os
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -91,6 +92,7 @@ class Report:
         nan_to_num: What an undefined score counts as (a fraction); None leaves it out of the mean.
         protocol: How the scores came about (split, resize, ...), printed as it is.
         worst: The images with the lowest IoU, worst first.
+        skipped: (file, reason) of each image that was left out because it or its label cannot be used.
     """
     confusion: np.ndarray
     classes: tuple[str, ...]
@@ -102,6 +104,7 @@ class Report:
     nan_to_num: Optional[float] = None
     protocol: dict = field(default_factory=dict)
     worst: tuple[WorstImage, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
 
     @property
     def scores(self) -> dict[str, np.ndarray]:
@@ -156,6 +159,10 @@ class Report:
         pixels = f'{int(self.confusion.sum()):,} pixels ({self.void_pixels:,} void left out)'
         parts = [f'{self.images:,} images', pixels, size]
         parts += [f'{key}: {value}' for key, value in self.protocol.items()]
+        if self.skipped:
+            names = [os.path.basename(file) for file, _ in self.skipped]
+            more = f' and {len(names) - 3} more' if names[3:] else ''
+            parts.append(f'{len(names)} of {self.images + len(names):,} images skipped: {", ".join(names[:3])}{more}')
         return 'protocol: ' + '; '.join(parts)
 
     @property

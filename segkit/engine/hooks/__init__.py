@@ -1,4 +1,5 @@
 """Hooks: what happens around the steps of a run; importing the package registers them."""
+from segkit.engine.hooks.bad_samples_hook import BadSamplesHook
 from segkit.engine.hooks.checkpoint_hook import CheckpointHook
 from segkit.engine.hooks.early_stopping_hook import EarlyStoppingHook
 from segkit.engine.hooks.ema_hook import EMAHook
@@ -8,6 +9,6 @@ from segkit.engine.hooks.runtime_info_hook import RuntimeInfoHook
 from segkit.engine.hooks.seg_visualization_hook import SegVisualizationHook
 
 __all__ = [
-    'CheckpointHook', 'EMAHook', 'EarlyStoppingHook', 'ProgressHook', 'RunReportHook', 'RuntimeInfoHook',
-    'SegVisualizationHook'
+    'BadSamplesHook', 'CheckpointHook', 'EMAHook', 'EarlyStoppingHook', 'ProgressHook', 'RunReportHook',
+    'RuntimeInfoHook', 'SegVisualizationHook'
 ]

@@ -163,7 +163,7 @@ class ProgressHook(Hook):
         step = 0 if not training else runner.epoch if self.log_metric_by_epoch else runner.iter
         taken = time.perf_counter() - self._evaluation_start
         where = f'validation at {"epoch" if self.log_metric_by_epoch else "iter"} {step}' if training else 'validation'
-        runner.logger.info(f'{where}: {scores(metrics)}  ({len(runner.val_dataloader.dataset)} images in '
+        runner.logger.info(f'{where}: {scores(metrics)}  ({images(runner.val_dataloader)} in '
                            f'{duration(taken)})')
         runner.validated_at = runner.iter if training else None
         self._scored = metrics, step
@@ -184,7 +184,7 @@ class ProgressHook(Hook):
         """Say the scores and write them to metrics.json in the folder of the test."""
         metrics = {k: float(v) for k, v in (metrics or {}).items()}
         taken = time.perf_counter() - self._evaluation_start
-        runner.logger.info(f'test: {scores(metrics)}  ({len(runner.test_dataloader.dataset)} images in '
+        runner.logger.info(f'test: {scores(metrics)}  ({images(runner.test_dataloader)} in '
                            f'{duration(taken)})')
         folder = Path(runner.test_dir)
         folder.mkdir(exist_ok=True)
@@ -228,6 +228,12 @@ def scores(metrics: dict[str, float]) -> str:
     """The first scores of a validation in words, mIoU before the others."""
     first = sorted(metrics, key=lambda name: name != 'mIoU')[:4]
     return '  '.join(f'{name} {metrics[name]:.2f}' for name in first) or 'no scores'
+
+
+def images(loader: Any) -> str:
+    """How many images an evaluation saw, in words, without those that all processes skipped."""
+    total, skipped = len(loader.dataset), getattr(getattr(loader, 'skipped', None), 'skipped_in_pass', 0)
+    return f'{total - skipped} of {total} images' if skipped else f'{total} images'
 
 
 def duration(seconds: float) -> str:
