@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Optional, Union
 
 import numpy as np
-from mmengine.dataset import BaseDataset, Compose, force_full_init
+from mmengine.dataset import BaseDataset, force_full_init
 
 from segkit.datasets.bad_samples import faulty_file, policy_of
 from segkit.datasets.listing import Source, first_with_mask, list_files, read_split, require_files, require_folder
 from segkit.datasets.metainfo import fit_metainfo
+from segkit.datasets.pipeline import Pipeline
 from segkit.errors import ConfigError, DataError
 from segkit.registry import DATASETS, TRANSFORMS
 from segkit.structures import SkippedSample
@@ -61,6 +62,12 @@ class BaseSegDataset(BaseDataset):
     """
 
     METAINFO: dict = {}
+    DICT_KEYS = dict(data_prefix=('img_path', 'seg_map_path'))  # what load_config lets this dict hold
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if 'load_data_list' in vars(cls) and 'DICT_KEYS' not in vars(cls):
+            cls.DICT_KEYS = {}  # a class that lists its samples itself may read other folders too
 
     def __init__(self,
                  ann_file: Union[str, Sequence[str]] = '',
@@ -107,7 +114,7 @@ class BaseSegDataset(BaseDataset):
         self._join_prefix()
         self.wants_labels = self.data_prefix.get('seg_map_path') is not None and (
             not pipeline or _loads_labels(pipeline))
-        self.pipeline = Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline])
+        self.pipeline = Pipeline([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline])
         if not lazy_init:
             self.full_init()
 

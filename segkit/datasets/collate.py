@@ -5,6 +5,7 @@ from typing import Optional
 import torch
 from mmengine.registry import FUNCTIONS
 
+from segkit.errors import ConfigError
 from segkit.structures import SkippedSample
 
 LABEL_PAD = 255
@@ -27,10 +28,16 @@ def seg_collate(samples: Sequence[dict], stack_labels: bool = False) -> Optional
 
     Shape:
         each sample: inputs (3, h, w), gt_sem_seg.data (1, h, w).
+
+    Raises:
+        ConfigError: If the samples were not packed, or have no labels to train on.
     """
     samples = [sample for sample in samples if not isinstance(sample, SkippedSample)]
     if not samples:
         return None
+    if not isinstance(samples[0], dict) or not {'inputs', 'data_samples'} <= set(samples[0]):
+        raise ConfigError("A dataset's pipeline gave samples that are not packed.\n"
+                          "End dataset.pipeline with dict(type='PackSegInputs').")
     images = [sample['inputs'] for sample in samples]
     data_samples = [sample['data_samples'] for sample in samples]
     if isinstance(images[0], list):
@@ -38,6 +45,9 @@ def seg_collate(samples: Sequence[dict], stack_labels: bool = False) -> Optional
                     data_samples=[list(views) for views in zip(*data_samples)])
     batch = dict(inputs=_pad_and_stack(images, 0), data_samples=data_samples)
     if stack_labels:
+        if not all('gt_sem_seg' in sample for sample in data_samples):
+            raise ConfigError("train_dataloader.dataset.pipeline gives no labels to train on.\n"
+                              "Put dict(type='LoadAnnotations') behind LoadImageFromFile.")
         batch['labels'] = _pad_and_stack([sample.gt_sem_seg.data[0] for sample in data_samples], LABEL_PAD)
         for sample in data_samples:
             del sample.gt_sem_seg

@@ -52,9 +52,25 @@ def test_mask_cut_short_or_empty_or_no_image(message, voc_tree):
     data = path.read_bytes()
     path.write_bytes(data[:-5])
     assert str(path) in message() and 'cut short' in message()
-    for content in (b'', b'<html>not found</html>', data[:20]):
+    for content in (b'<html>not found</html>', data[:20]):
         path.write_bytes(content)
         assert str(path) in message() and 'not an image' in message()
+    path.write_bytes(b'')
+    assert f'{path} is empty (0 bytes)' in message()
+
+
+def test_size_that_a_file_cannot_hold(message, voc_tree):
+    path = voc_tree / 'SegmentationClass/b.png'
+    data = bytearray(path.read_bytes())
+    data[16:24] = (100_000).to_bytes(4, 'big') * 2
+    path.write_bytes(data)
+    assert f'{path} promises 100000x100000 pixels, which a file of its length cannot hold' in message()
+
+
+def test_masks_without_a_labelled_pixel(message, voc_tree):
+    for name in 'abc':
+        Image.new('L', (16, 12), 255).save(voc_tree / f'SegmentationClass/{name}.png')
+    assert 'hold no labelled pixel' in message() and 'data_prefix.seg_map_path' in message()
 
 
 def test_mask_of_another_size(message, voc_tree):

@@ -7,6 +7,7 @@ from mmengine.structures import PixelData
 from torch.utils.data import DataLoader
 
 from segkit.datasets.collate import seg_collate
+from segkit.errors import ConfigError
 from segkit.structures import SegDataSample, SkippedSample
 
 
@@ -75,3 +76,12 @@ def test_through_a_loader(num_workers):
                                stack_labels=num_workers > 0)
         assert torch.equal(got['inputs'], expected['inputs'])
         assert got['inputs'].is_shared() == (num_workers > 0)  # copied once, into memory both processes see
+
+
+def test_samples_that_are_not_packed_or_have_no_labels_are_refused():
+    with pytest.raises(ConfigError, match="End dataset.pipeline with dict.type='PackSegInputs'"):
+        seg_collate([dict(img=1, seg_fields=[])])
+    sample = dict(inputs=torch.zeros(3, 4, 4, dtype=torch.uint8), data_samples=SegDataSample())
+    with pytest.raises(ConfigError, match="(?s)gives no labels to train on.*LoadAnnotations"):
+        seg_collate([sample], stack_labels=True)
+    assert seg_collate([sample])['inputs'].shape == (1, 3, 4, 4)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit.datasets.image_header import read_header
+from segkit.datasets.image_header import header_of, read_header
 
 
 @pytest.mark.parametrize('name, mode, color', [
@@ -59,7 +59,19 @@ def test_a_file_that_is_cut_short_is_not_whole(tmp_path, name, size):
     b'', b'hello', b'\xff\xd8', b'\xff\xd8 and no segment', b'\x89PNG\r\n\x1a\n', b'BM1234'])
 def test_other_content(tmp_path, data):
     (tmp_path / 'x').write_bytes(data)
-    assert read_header(str(tmp_path / 'x')) is None
+    assert read_header(str(tmp_path / 'x')) is None and header_of(data) is None
+
+
+@pytest.mark.parametrize('suffix, options', [('.jpg', {}), ('.jpg', dict(progressive=True)), ('.png', {})])
+def test_a_file_of_one_colour_fits_and_a_larger_size_does_not(tmp_path, suffix, options):
+    path = tmp_path / f'a{suffix}'
+    Image.new('L', (4000, 4000)).save(path, optimize=True, quality=1, **options)  # as small as a file can be
+    data = path.read_bytes()
+    assert read_header(str(path)).size_fault == header_of(data).size_fault == ''
+    header = header_of(data.replace((4000).to_bytes(2, 'big'), (60000).to_bytes(2, 'big')))
+    assert header.width == 60000 and 'promises 60000x60000 pixels, which a file of its length' in header.size_fault
+    empty = header_of(data.replace((4000).to_bytes(2, 'big'), bytes(2)))
+    assert empty.width == 0 and empty.size_fault
 
 
 def test_real_files_agree_with_opencv(data_pack):

@@ -1,11 +1,11 @@
 """Reads image files and says what is wrong with one that cannot be used; no registered class lives here.
 
-A decoder that meets a file cut short fills the rest with grey and returns. Each file is therefore checked
-for its end marker first, which costs a comparison of a few bytes.
+A decoder that meets a file cut short fills the rest with grey and returns, one that meets a damaged size asks for
+gigabytes. Each file is therefore looked at before it is decoded: its end, the size it promises, a PNG's checksums.
+JPEG has no checksums: damage between its header and its end mark gives wrong pixels, and no error.
 """
 import io
-import zlib
-from collections.abc import Iterator
+import warnings
 from typing import Optional
 
 import cv2
@@ -14,11 +14,12 @@ import mmengine.fileio as fileio
 import numpy as np
 from PIL import Image
 
+from segkit.datasets.image_header import header_of
+from segkit.datasets.transforms.png_file import PNG_START, decode_palette_png, png_fault
 from segkit.errors import DataError
 
-PNG_START = b'\x89PNG\r\n\x1a\n'
 JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
-PALETTE, GREY = 3, 0  # PNG colour types
+AGAIN = 'Copy or download it again, or take it out of the list of the split.'
 
 
 def read_bytes(path: str, backend_args: Optional[dict] = None) -> bytes:
@@ -38,29 +39,38 @@ def read_bytes(path: str, backend_args: Optional[dict] = None) -> bytes:
                         'Check data_root, data_prefix and the suffixes of the dataset, or the list that '
                         'names the file.') from error
     if not data:
-        raise DataError(f"'{path}' is empty (0 bytes). Copy or download it again.")
+        raise DataError(f"'{path}' is empty (0 bytes).\n{AGAIN}")
     return data
 
 
-def check_complete(data: bytes, path: str) -> None:
-    """Refuse a JPEG or PNG file that was cut short.
+def check_whole(data: bytes, path: str) -> None:
+    """Refuse a JPEG or PNG file that was cut short, promises a size that cannot be, or has a wrong checksum.
 
     Raises:
-        DataError: If the end of the image is missing.
+        DataError: It names the file.
     """
-    if data.startswith(JPEG_START):
-        complete = data.endswith(JPEG_END)
-    elif data.startswith(PNG_START):
-        complete = data[-8:-4] == b'IEND'
-    else:
+    is_png = data.startswith(PNG_START)
+    if not is_png and not data.startswith(JPEG_START):
         return
-    if complete:
-        return
-    try:  # other bytes may follow the image, which is harmless; Pillow knows where an image ends
-        Image.open(io.BytesIO(data)).load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise DataError(f"'{path}' is cut short or damaged after {len(data)} bytes ({error}).\n"
-                        'Copy or download it again, or take it out of the list of the split.') from error
+    header = header_of(data)
+    fault = header.size_fault if header is not None else ''
+    if not fault and is_png:
+        fault = png_fault(data)
+    elif not fault and not data.endswith(JPEG_END):
+        fault = _jpeg_fault(data)
+    if fault:
+        raise DataError(f"'{path}' {fault}.\n{AGAIN}")
+
+
+def _jpeg_fault(data: bytes) -> str:
+    """Other bytes may follow the image, which is harmless; Pillow knows where an image ends."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            Image.open(io.BytesIO(data)).load()
+    except Exception as error:  # damaged bytes make Pillow raise anything
+        return f'is cut short or damaged after {len(data)} bytes ({_reason(error)})'
+    return ''
 
 
 def decode_image(data: bytes, path: str, color_type: str = 'color', backend: str = 'cv2') -> np.ndarray:
@@ -77,19 +87,20 @@ def decode_image(data: bytes, path: str, color_type: str = 'color', backend: str
         (H, W, 3) uint8 BGR for 'color'; otherwise what the flag says.
 
     Raises:
-        DataError: If the file is no image, or is cut short.
+        DataError: If the file is no image, or is damaged so that it can be told.
     """
-    check_complete(data, path)
+    check_whole(data, path)
     try:
         if backend == 'cv2' and color_type == 'color':
             img = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         else:
             img = mmcv.imfrombytes(data, flag=color_type, backend=backend)
-    except (cv2.error, OSError) as error:
-        raise DataError(f"'{path}' cannot be decoded as an image: {error}.") from error
+    except ImportError:  # turbojpeg and tifffile are packages of their own
+        raise
+    except Exception as error:  # damaged bytes make decoders raise anything
+        raise DataError(f"'{path}' cannot be decoded as an image: {_reason(error)}.\n{AGAIN}") from error
     if img is None:
-        raise DataError(f"'{path}' ({len(data)} bytes) is not an image that OpenCV can decode.\n"
-                        'Replace it, or take it out of the list of the split.')
+        raise DataError(f"'{path}' ({len(data)} bytes) is not an image that OpenCV can decode.\n{AGAIN}")
     return img
 
 
@@ -105,65 +116,31 @@ def decode_mask(data: bytes, path: str, backend: str = 'pillow') -> np.ndarray:
         (H, W) integers, or (H, W, 3) uint8 RGB if the file holds colours.
 
     Raises:
-        DataError: If the file is no image, is cut short or holds neither indices nor colours.
+        DataError: If the file is no image, is damaged so that it can be told, or holds neither indices nor colours.
     """
-    mask = decode_palette_png(data)
+    check_whole(data, path)
+    mask = decode_palette_png(data) if data.startswith(PNG_START) else None
     if mask is not None:
         return mask
-    check_complete(data, path)
-    if backend == 'tifffile':
-        return mmcv.imfrombytes(data, flag='unchanged', backend=backend).squeeze()
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.mode in ('P', 'L', '1', 'I', 'I;16', 'I;16B', 'I;16L'):
-                return np.array(image).astype(np.uint8 if image.mode in ('P', 'L', '1') else np.int32)
-            if image.mode in ('RGB', 'RGBA'):
-                return np.array(image)[..., :3]
-            mode = image.mode
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"'{path}' cannot be decoded as a mask: {error}.") from error
+        if backend == 'tifffile':
+            return mmcv.imfrombytes(data, flag='unchanged', backend=backend).squeeze()
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            with Image.open(io.BytesIO(data)) as image:
+                mode = image.mode
+                if mode in ('P', 'L', '1', 'I', 'I;16', 'I;16B', 'I;16L'):
+                    return np.array(image).astype(np.uint8 if mode in ('P', 'L', '1') else np.int32)
+                if mode in ('RGB', 'RGBA'):
+                    return np.array(image)[..., :3]
+    except ImportError:  # tifffile is a package of its own
+        raise
+    except Exception as error:  # damaged bytes make decoders raise anything
+        raise DataError(f"'{path}' cannot be decoded as a mask: {_reason(error)}.\n{AGAIN}") from error
     raise DataError(f"'{path}' has mode '{mode}'; a mask is a palette or grey image that holds class indices.\n"
                     'Save it as 8-bit palette or grey PNG.')
 
 
-def decode_palette_png(data: bytes) -> Optional[np.ndarray]:
-    """Decode the common case fast: an 8-bit palette or grey PNG, not interlaced and whole.
-
-    Rows stored without a filter need only be inflated. Otherwise OpenCV decodes the file with its colour type
-    changed to grey, because from a palette image it would give colours.
-
-    Returns:
-        (H, W) uint8 indices, or None if the file is something else or damaged.
-    """
-    if data[:8] != PNG_START or data[12:16] != b'IHDR' or data[24:29] not in (b'\x08\x03\0\0\0', b'\x08\0\0\0\0'):
-        return None
-    width, height = int.from_bytes(data[16:20], 'big'), int.from_bytes(data[20:24], 'big')
-    bodies = []
-    for start, end in _image_data_chunks(data):
-        if zlib.crc32(data[start - 4:end]) != int.from_bytes(data[end:end + 4], 'big'):
-            return None
-        bodies.append(data[start:end])
-    size = height * (width + 1)
-    try:  # the chunk's CRC was checked, so the zlib header and its slower checksum are skipped
-        pixels = zlib.decompress(b''.join(bodies)[2:], -15, size)
-    except zlib.error:
-        return None
-    if len(pixels) != size:
-        return None
-    rows = np.frombuffer(pixels, np.uint8).reshape(height, width + 1)
-    if not rows[:, 0].any():  # the first byte of a row names its filter
-        return rows[:, 1:].copy()  # writable, and without the filter bytes between its rows
-    header = data[12:25] + bytes([GREY]) + data[26:29]
-    parts = [data[:12], header, zlib.crc32(header).to_bytes(4, 'big')]
-    parts += [data[start - 8:end + 4] for start, end in _image_data_chunks(data)]
-    parts.append(b'\0\0\0\0IEND\xaeB`\x82')
-    return cv2.imdecode(np.frombuffer(b''.join(parts), np.uint8), cv2.IMREAD_UNCHANGED)
-
-
-def _image_data_chunks(data: bytes) -> Iterator[tuple[int, int]]:
-    position = 8
-    while position + 12 <= len(data):
-        end = position + 8 + int.from_bytes(data[position:position + 4], 'big')
-        if data[position + 4:position + 8] == b'IDAT' and end + 4 <= len(data):
-            yield position + 8, end
-        position = end + 4
+def _reason(error: Exception) -> str:
+    """An error's text on one line."""
+    return ' '.join(str(error).split()).rstrip('.')[:200] or type(error).__name__

@@ -1,4 +1,5 @@
 """Reading a photo and its mask."""
+import importlib.util
 from typing import Optional
 
 import numpy as np
@@ -11,6 +12,13 @@ from segkit.errors import ConfigError, DataError
 from segkit.registry import TRANSFORMS
 
 BACKENDS = ('cv2', 'pillow', 'turbojpeg', 'tifffile')
+PACKAGES = dict(turbojpeg='PyTurboJPEG', tifffile='tifffile')  # of backends that segkit does not bring along
+
+
+def _require_package(backend: str, owner: str) -> None:
+    if backend in PACKAGES and importlib.util.find_spec(backend) is None:
+        raise ConfigError(f'{owner}.imdecode_backend={backend!r} needs a package that is not installed.\n'
+                          f"Install it (pip install {PACKAGES[backend]}), or take 'cv2' or 'pillow'.")
 
 
 @TRANSFORMS.register_module()
@@ -46,6 +54,7 @@ class LoadImageFromFile(BaseTransform):
         if imdecode_backend not in BACKENDS or color_type not in imread_flags:
             raise ConfigError(f"LoadImageFromFile.imdecode_backend knows {', '.join(BACKENDS)}, color_type "
                               f"{', '.join(imread_flags)};\ngot {imdecode_backend!r} and {color_type!r}.")
+        _require_package(imdecode_backend, 'LoadImageFromFile')
         self.to_float32 = to_float32
         self.color_type = color_type
         self.imdecode_backend = imdecode_backend
@@ -129,6 +138,7 @@ class LoadAnnotations(BaseTransform):
                  backend_args: Optional[dict] = None,
                  imdecode_backend: str = 'pillow',
                  color_map: Optional[dict] = None) -> None:
+        _require_package(imdecode_backend, 'LoadAnnotations')
         self.reduce_zero_label = reduce_zero_label
         self.backend_args = backend_args
         self.imdecode_backend = imdecode_backend

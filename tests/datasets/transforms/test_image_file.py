@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit.datasets.transforms import image_file
-from segkit.datasets.transforms.image_file import decode_image, decode_mask, decode_palette_png, read_bytes
+from segkit.datasets.transforms.image_file import decode_image, decode_mask, read_bytes
+from segkit.datasets.transforms.png_file import PNG_START, decode_palette_png, png_fault
 from segkit.errors import DataError
 
 SIZE = (23, 31)
@@ -49,7 +49,7 @@ def filtered_png(array, filters, color_type=3, pieces=1):
     data = zlib.compress(rows)
     cuts = np.linspace(0, len(data), pieces + 1).astype(int)
     palette = chunk(b'PLTE', bytes(range(256)) * 3) if color_type == 3 else b''
-    return (image_file.PNG_START + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, color_type, 0, 0, 0))
+    return (PNG_START + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, color_type, 0, 0, 0))
             + palette + chunk(b'tRNS', bytes(9)) * (color_type == 3)
             + b''.join(chunk(b'IDAT', data[a:b]) for a, b in zip(cuts, cuts[1:])) + chunk(b'IEND', b''))
 
@@ -145,8 +145,47 @@ def test_a_mask_cut_short_is_refused(share):
 def test_a_mask_with_a_flipped_bit_is_refused():
     data = bytearray(filtered_png(indices(), [0]))
     data[data.index(b'IDAT') + 20] ^= 0x10
-    with pytest.raises(DataError, match="'mask.png' cannot be decoded"):
+    with pytest.raises(DataError, match="'mask.png' is damaged: the checksum of its part at byte 834 is wrong"):
         decode_mask(bytes(data), 'mask.png')
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'L'])
+def test_a_png_photo_with_any_flipped_bit_is_refused(mode, capfd):
+    data = saved(photo() if mode == 'RGB' else photo()[..., 0], mode)
+    assert png_fault(data) == ''
+    for position in np.random.RandomState(0).randint(8, len(data), 100):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << position % 8
+        with pytest.raises(DataError, match="^'a.png' "):
+            decode_image(bytes(damaged), 'a.png')
+    assert capfd.readouterr().err == ''  # libpng has not seen them
+
+
+def huge(data, kind):
+    """A file whose header promises more pixels than it has."""
+    data = bytearray(data)
+    if kind == 'JPEG':
+        at = data.index(b'\xff\xc0') + 5
+        data[at:at + 4] = struct.pack('>HH', 65000, 65000)
+    else:
+        data[16:24] = struct.pack('>II', 100_000, 100_000)
+        data[29:33] = struct.pack('>I', zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+def test_a_size_that_the_file_cannot_hold_is_refused_before_memory_is_asked_for():
+    for data, kind in ((encoded('.jpg'), 'JPEG'), (encoded('.png'), 'PNG'), (filtered_png(indices(), [0]), 'PNG')):
+        size = '65000x65000' if kind == 'JPEG' else '100000x100000'
+        for decode in (decode_image, decode_mask):
+            with pytest.raises(DataError, match=f"'a' promises {size} pixels, which a file of its length cannot hold"):
+                decode(huge(data, kind), 'a')
+
+
+def test_more_pixels_than_opencv_reads_are_refused_in_words(monkeypatch):
+    from segkit.datasets import image_header
+    monkeypatch.setattr(image_header, 'MAX_PIXELS', 1000)
+    with pytest.raises(DataError, match="promises 220x170 pixels; at most 1,000 are read .*OPENCV_IO_MAX_IMAGE_PIXELS"):
+        decode_image(encoded('.jpg'), 'a')
 
 
 def test_a_file_that_is_no_image_is_refused():
