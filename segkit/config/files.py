@@ -32,6 +32,7 @@ class LoadedFile:
         unread: Of those, the places whose name no statement of its own file reads.
         shadowed: Of these, those that give a new value to a name from which a base built something before.
         read: Names that some file of the chain reads.
+        trees: The files as they were parsed, bases first.
     """
     values: ConfigDict
     origins: dict[str, list[Path]] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class LoadedFile:
     unread: list[tuple[str, Path, int]] = field(default_factory=list)
     shadowed: list[tuple[str, Path, int]] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
+    trees: list[tuple[Path, ast.Module]] = field(default_factory=list)
 
 
 def run_file(path: Path, variables: dict[str, Any], above: tuple[Path, ...] = ()) -> LoadedFile:
@@ -73,9 +75,11 @@ def run_file(path: Path, variables: dict[str, Any], above: tuple[Path, ...] = ()
         loaded.unread += below.unread
         loaded.shadowed += below.shadowed
         loaded.read |= below.read
+        loaded.trees += below.trees
         for name, places in below.assigned.items():
             loaded.assigned.setdefault(name, []).extend(places)
 
+    loaded.trees.append((path, tree))
     taken = {n.attr for n in ast.walk(tree)
              if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == BASE}
     loaded.unread = [place for place in loaded.unread if place[0] not in taken]

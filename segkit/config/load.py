@@ -8,18 +8,16 @@ from mmengine.config import Config, ConfigDict
 from mmengine.utils import import_modules_from_strings
 
 from segkit.config import overrides as ov
+from segkit.config.check_tree import KeyFault, check_tree
 from segkit.config.files import LoadedFile, read_text, run_file
-from segkit.config.schema import TOP_LEVEL, check_tree, nearest, parts
+from segkit.config.schema import TOP_LEVEL, nearest, parts
+from segkit.config.top_level import names_of_lazy_file, refuse_misspelt
+from segkit.config.where import where
 from segkit.errors import ConfigError
 from segkit.registry import SCOPE
 
 OLD_SCOPE = 'mmseg'
 TEST_FROM_VAL = ('test_dataloader', 'test_evaluator')
-# Keys of MMSegmentation 0.x, which Runner does not read, and what took their place.
-REPLACED = dict(
-    optimizer='optim_wrapper.optimizer', optimizer_config='optim_wrapper', lr_config='param_scheduler',
-    data='train_dataloader, val_dataloader and test_dataloader', evaluation='train_cfg.val_interval and val_evaluator',
-    checkpoint_config='default_hooks.checkpoint', log_config='default_hooks.logger')
 
 
 def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[str], None] = None,
@@ -52,7 +50,7 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
     options = {k: v for k, v in options.items() if not k.startswith('+')}
 
     loaded = _read(path, {})
-    _refuse_misspelt(loaded)
+    refuse_misspelt(loaded, say)
     for name, file, line in loaded.shadowed:
         if name not in TOP_LEVEL:  # a key of Runner takes effect itself, whatever else was built from it
             say(f'{file}:{line}: {name} comes too late for what a base file built from it; set those keys, or override '
@@ -84,12 +82,29 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
     for key, value in added.items():
         ov.apply(cfg._cfg_dict, key, value)
         say(f'added {key}: {_short(value)}')
+    if added:  # declared in the config itself, so that its copy in the run folder loads
+        cfg.added_keys = sorted({*cfg.get('added_keys', ()), *added})
     _map_old_names(cfg, say)
     _test_from_val(cfg)
     _follow_max_iters(cfg, max_iters, say)
     if check:
-        check_tree(cfg._cfg_dict)
+        try:
+            check_tree(cfg._cfg_dict, cfg.get('added_keys', ()))
+        except KeyFault as fault:
+            raise KeyFault(fault.path, _with_place(fault, path, loaded, [*later, *added])) from None
     return cfg
+
+
+def _with_place(fault: KeyFault, path: Path, loaded: LoadedFile, given: list[str]) -> str:
+    """The message with file and line before it, unless the command line gave the key."""
+    key = '.'.join(fault.path)
+    if any(f'{key}.'.startswith(f'{one}.') or f'{one}.'.startswith(f'{key}.') for one in given):
+        return str(fault)
+    keys = fault.path
+    if keys[0] in TEST_FROM_VAL and not any(keys[0] in one for one in (loaded.values, loaded.origins)):
+        keys = (keys[0].replace('test', 'val'), *keys[1:])
+    found = where(loaded.trees, keys)
+    return f'{found or path}: {fault}'
 
 
 def origins(path: Union[str, Path]) -> dict[str, list[Path]]:
@@ -105,27 +120,9 @@ def _read(path: Path, variables: dict[str, Any]) -> LoadedFile:
         cfg = Config.fromfile(str(path))
     except Exception as error:  # each format, and each module that a file imports, has errors of its own
         raise ConfigError(f'{path}: {type(error).__name__}: {" ".join(str(error).split())[:300]}') from error
-    return LoadedFile(ConfigDict(cfg.to_dict()) if lazy else cfg._cfg_dict, {k: [path] for k in cfg})
-
-
-def _refuse_misspelt(loaded: LoadedFile) -> None:
-    for name, path, line in loaded.unread:
-        if name in REPLACED:
-            raise ConfigError(f'{path}:{line}: {name!r} is set, and nothing reads it.\n'
-                              f'The key that takes effect: {REPLACED[name]}')
-        near = [] if name in TOP_LEVEL else nearest(name, TOP_LEVEL, 1)
-        if near and (abs(len(near[0]) - len(name)) <= 1 and _edits(name, near[0]) <= 2):
-            raise ConfigError(f'{path}:{line}: {name!r} is set, and nothing reads it.\nNearest key: {near[0]}. '
-                              'A variable of your own needs a name less like it.')
-
-
-def _edits(a: str, b: str) -> int:
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
-    return row[-1]
+    values = ConfigDict(cfg.to_dict()) if lazy else cfg._cfg_dict
+    unread = names_of_lazy_file(path, read_text(path)) if lazy else [(name, path, None) for name in values]
+    return LoadedFile(values, {k: [path] for k in cfg}, unread=unread)
 
 
 def _report_variable(path: Path, key: str, value: Any, plain: LoadedFile, say: Callable[[str], None]) -> None:

@@ -138,7 +138,7 @@ def check_defined(cfg: dict, key: str) -> None:
         if part in node:
             node = node[part]
             continue
-        taken = keys_at(node, path[:depth])
+        taken = keys_at(cfg, path[:depth])
         if taken is not None and part in taken:
             return
         raise ConfigError(_not_defined(cfg, path, depth, set(node) | set(taken or ()), node.get('type')))

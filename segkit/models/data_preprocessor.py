@@ -41,6 +41,8 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         ConfigError: If values do not fit each other.
     """
 
+    DICT_KEYS = dict(test_cfg=('size', 'size_divisor'))  # what load_config lets this dict hold
+
     def __init__(self,
                  mean: Optional[Sequence[float]] = None,
                  std: Optional[Sequence[float]] = None,

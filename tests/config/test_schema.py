@@ -1,7 +1,9 @@
 """Signatures decide which keys a config may have."""
 import pytest
 
-from segkit.config.schema import accepted_keywords, check_tree, kind_at
+from segkit.config.check_tree import check_tree
+from segkit.config.schema import kind_at
+from segkit.config.signatures import accepted_keywords
 from segkit.errors import ConfigError
 from segkit.registry import DATA_SAMPLERS, LOOPS, TRANSFORMS
 

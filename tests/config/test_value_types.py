@@ -4,7 +4,7 @@ from typing import Optional, Union
 
 import pytest
 
-from segkit.config.schema import check_tree
+from segkit.config.check_tree import check_tree
 from segkit.config.value_types import fits, in_words, wanted_types
 from segkit.errors import ConfigError
 from segkit.registry import BACKBONES
@@ -38,7 +38,8 @@ def test_types_follow_kwargs_and_end_with_this_package():
     (dict(tta_pipeline=[dict(type='RandomCrop')]), ['tta_pipeline.0: RandomCrop needs crop_size.']),
     (dict(model=dict(type='EncoderDecoder', init_cfg=dict(type='Pretrained'))), ['model.init_cfg', 'needs checkpoint']),
     (dict(model=dict(type='EncoderDecoder', norm_cfg='BN')), ['model.norm_cfg', "got 'BN'"]),
-    (dict(model=dict(type='EncoderDecoder', norm_cfg=dict(type='BM'))), ['not a normalisation layer', 'GN']),
+    (dict(model=dict(type='EncoderDecoder', norm_cfg=dict(type='BM'))),
+     ['not the name of a normalisation layer', 'GN']),
 ])
 def test_the_key_is_named(cfg, words):
     with pytest.raises(ConfigError) as error:

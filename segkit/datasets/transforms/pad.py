@@ -31,6 +31,8 @@ class Pad(BaseTransform):
         ConfigError: If not exactly one target is given, or the mode is unknown.
     """
 
+    DICT_KEYS = dict(pad_val=('img', 'seg'))  # what load_config lets this dict hold
+
     def __init__(self,
                  size: Optional[tuple[int, int]] = None,
                  size_divisor: Optional[int] = None,

@@ -13,6 +13,7 @@ from segkit import ops
 from segkit.errors import ConfigError
 from segkit.models.layers.sync_batch_norm import SyncBatchNorm
 from segkit.models.segmentors.part_configs import backbone_config, head_config
+from segkit.models.segmentors.prediction_settings import DEFAULTS as TEST_DEFAULTS
 from segkit.models.segmentors.prediction_settings import checked_test_cfg
 from segkit.models.segmentors.sliding_window import slide
 from segkit.registry import BACKBONES, DECODE_HEADS, MODELS
@@ -50,6 +51,8 @@ class EncoderDecoder(BaseModel):
     Raises:
         ConfigError: If the parts do not fit each other.
     """
+
+    DICT_KEYS = dict(train_cfg=(), test_cfg=tuple(TEST_DEFAULTS))  # what load_config lets these dicts hold
 
     def __init__(self,
                  backbone: dict,

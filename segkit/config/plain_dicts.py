@@ -1,0 +1,84 @@
+"""The keys of dicts that no registered class takes: MMEngine, torch or the tools read them."""
+import inspect
+from typing import Any, Optional
+
+import torch
+from mmengine.dist import init_dist
+from mmengine.fileio.backends import backends
+from mmengine.utils.dl_utils import set_multi_processing
+
+from segkit.config.signatures import accepted_keywords
+
+Path = tuple[str, ...]
+
+
+def _parameters(function: Any, *without: str) -> frozenset[str]:
+    """The named parameters of a function."""
+    return frozenset(p.name for p in inspect.signature(function).parameters.values()
+                     if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)) - set(without)
+
+
+# By their whole place, positions in lists left out.
+AT: dict[Path, frozenset[str]] = {
+    ('env_cfg',): frozenset({'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}),
+    ('env_cfg', 'mp_cfg'): _parameters(set_multi_processing, 'distributed'),
+    ('env_cfg', 'dist_cfg'): (_parameters(init_dist, 'launcher') | {'port'}
+                              | _parameters(torch.distributed.init_process_group)),
+    ('randomness',): frozenset({'seed', 'deterministic', 'diff_rank_seed'}),
+    ('auto_scale_lr',): frozenset({'base_batch_size', 'enable'}),
+    ('custom_imports',): frozenset({'imports', 'allow_failed_imports'}),
+    ('compile',): _parameters(torch.compile, 'model'),
+    ('optim_wrapper', 'paramwise_cfg'): frozenset({
+        'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult', 'dwconv_decay_mult',
+        'dcn_offset_lr_mult', 'bypass_duplicate'}),
+    ('optim_wrapper', 'loss_scale'): _parameters(torch.amp.GradScaler, 'device', 'enabled'),
+}
+# MMEngine asks these dicts for the keys it knows; what else is in them is passed over in silence.
+READ_BY_GET = (('env_cfg',), ('auto_scale_lr',), ('optim_wrapper', 'paramwise_cfg'))
+OF_A_PARAMETER = frozenset({'lr_mult', 'decay_mult'})  # paramwise_cfg.custom_keys.<name>
+CLIPPING = {'norm': torch.nn.utils.clip_grad_norm_, 'value': torch.nn.utils.clip_grad_value_}
+WORDS: dict[Path, list[str]] = {
+    ('log_level',): ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'],
+    ('launcher',): ['none', 'pytorch', 'slurm', 'mpi'],
+    ('runner_type',): ['SegRunner', 'Runner'],  # either is SegRunner here
+}
+# Dicts that may hold anything beside the keys that are read: only what looks like a slip of one of these is refused.
+OPEN = {'metainfo': frozenset({'classes', 'palette'})}
+
+
+def plain_keys(keys: Path, node: dict) -> Optional[frozenset[str]]:
+    """The keys that the dict at ``keys`` may have; None where a class takes it, or nothing is known of the place.
+
+    Args:
+        keys: The place, without positions in lists.
+        node: The dict itself.
+    """
+    if keys in AT:
+        return AT[keys]
+    if keys[:3] == ('optim_wrapper', 'paramwise_cfg', 'custom_keys') and len(keys) == 4:
+        return OF_A_PARAMETER
+    if keys[0] == 'optim_wrapper' and keys[-1] == 'clip_grad':
+        kind = node.get('type', 'norm')
+        kinds = [CLIPPING[kind]] if kind in CLIPPING else CLIPPING.values()
+        return frozenset({'type'}).union(*(_parameters(kind, 'parameters') for kind in kinds))
+    if keys[-1] == 'backend_args':
+        kind = node.get('backend')
+        named = [backends[kind]] if kind in backends else backends.values()
+        known = [accepted_keywords(backend) for backend in named]
+        if kind is None:  # chosen by the path's beginning; some take any keyword, which says nothing of a slip
+            known = [keywords for keywords in known if keywords is not None]
+        return None if None in known else frozenset({'backend'}).union(*known)
+    return None
+
+
+def words_at(keys: Path) -> Optional[list[str]]:
+    """The words of which the value at ``keys`` must be one; None where it is free.
+
+    Args:
+        keys: The place, without positions in lists.
+    """
+    if keys == ('optim_wrapper', 'clip_grad', 'type'):
+        return list(CLIPPING)
+    if keys[-2:] == ('backend_args', 'backend'):
+        return sorted(backends)
+    return WORDS.get(keys)
