@@ -25,6 +25,12 @@ def parser() -> argparse.ArgumentParser:
                    'smaller ones, with all iteration counts rescaled (default: the batch per process as stated)')
     p.add_argument('--auto-scale-lr', action='store_true',
                    help="scale the learning rate by this run's total batch over the config's (default: as stated)")
+    p.add_argument('--dry-run', action='store_true',
+                   help='build everything, take one step, validate one batch, save, resume, and print shapes and '
+                   'estimates of memory and time; leaves nothing behind (default: train)')
+    p.add_argument('--dry-run-size', choices=['full', 'reduced'],
+                   help='whether the step of --dry-run is the real one or a small one (default: full on CUDA, reduced '
+                   'on a CPU)')
     add_common(p)
     return p
 
@@ -37,6 +43,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from segkit.engine.environment import leave_process_group
     from segkit.errors import ConfigError
 
+    if args.dry_run_size and not args.dry_run:
+        raise ConfigError('--dry-run-size is a part of --dry-run; give that too.')
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
         if cfg.get(key) is None:
             raise ConfigError(f'{args.config} has no {key}, which training needs.')
@@ -51,5 +59,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             say(line)
     if args.auto_scale_lr:
         cfg.auto_scale_lr = dict(cfg.get('auto_scale_lr') or {}, enable=True)
+    if args.dry_run:
+        from segkit.apis.dry_run import dry_run
+        dry_run(cfg, say, args.dry_run_size)
+        return
     SegRunner.from_cfg(cfg).train()
     leave_process_group()
