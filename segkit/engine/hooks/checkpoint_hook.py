@@ -166,4 +166,5 @@ def _rule(name: str, rule: Optional[str]) -> Optional[str]:
         raise ConfigError(f"default_hooks.checkpoint: whether a greater {name!r} is better cannot be told.\n"
                           "Set rule='greater' or rule='less'.")
     return rule
-        runner.call_hook('before_save')  # in all processes
+            if hasattr(hook, 'before_save'):  # in all processes
+                hook.before_save(runner)
