@@ -12,7 +12,8 @@ from segkit.registry import VISUALIZERS
 
 DEFAULT_SEED = 0
 REPORT = dict(type='RunReportHook')
-OTHERS = dict(bad_samples=dict(type='BadSamplesHook'))  # that every run has, unless the config sets them to None
+# That every run has, unless the config sets them to None.
+OTHERS = dict(bad_samples=dict(type='BadSamplesHook'), dead_classes=dict(type='DeadClassHook'))
 MMENGINE_S_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 

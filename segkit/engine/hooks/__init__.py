@@ -1,6 +1,7 @@
 """Hooks: what happens around the steps of a run; importing the package registers them."""
 from segkit.engine.hooks.bad_samples_hook import BadSamplesHook
 from segkit.engine.hooks.checkpoint_hook import CheckpointHook
+from segkit.engine.hooks.dead_class_hook import DeadClassHook
 from segkit.engine.hooks.early_stopping_hook import EarlyStoppingHook
 from segkit.engine.hooks.ema_hook import EMAHook
 from segkit.engine.hooks.progress_hook import ProgressHook
@@ -9,6 +10,6 @@ from segkit.engine.hooks.runtime_info_hook import RuntimeInfoHook
 from segkit.engine.hooks.seg_visualization_hook import SegVisualizationHook
 
 __all__ = [
-    'BadSamplesHook', 'CheckpointHook', 'EMAHook', 'EarlyStoppingHook', 'ProgressHook', 'RunReportHook',
-    'RuntimeInfoHook', 'SegVisualizationHook'
+    'BadSamplesHook', 'CheckpointHook', 'DeadClassHook', 'EMAHook', 'EarlyStoppingHook', 'ProgressHook',
+    'RunReportHook', 'RuntimeInfoHook', 'SegVisualizationHook'
 ]
