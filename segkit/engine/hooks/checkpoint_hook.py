@@ -141,6 +141,8 @@ class CheckpointHook(Hook):
 
     def _save(self, runner: Any, number: int, meta: dict) -> None:
         for hook in runner.hooks:
+            if hasattr(hook, 'before_save'):  # in all processes
+                hook.before_save(runner)
             if isinstance(hook, RuntimeInfoHook):
                 hook.record(runner)
         self._kept = [n for n in self._kept if n != number] + [number]
@@ -166,5 +168,3 @@ def _rule(name: str, rule: Optional[str]) -> Optional[str]:
         raise ConfigError(f"default_hooks.checkpoint: whether a greater {name!r} is better cannot be told.\n"
                           "Set rule='greater' or rule='less'.")
     return rule
-            if hasattr(hook, 'before_save'):  # in all processes
-                hook.before_save(runner)
