@@ -57,13 +57,15 @@ def check_whole(data: bytes, path: str) -> None:
     if not fault and is_png:
         fault = png_fault(data)
     elif not fault and not data.endswith(JPEG_END):
-        fault = _jpeg_fault(data)
+        # other bytes may follow the image, which is harmless; but its end must be there
+        missing = header is not None and not header.whole
+        fault = f'is cut short: the end of the JPEG is not in its {len(data)} bytes' if missing else _jpeg_fault(data)
     if fault:
         raise DataError(f"'{path}' {fault}.\n{AGAIN}")
 
 
 def _jpeg_fault(data: bytes) -> str:
-    """Other bytes may follow the image, which is harmless; Pillow knows where an image ends."""
+    """What Pillow finds, which knows where an image ends."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')

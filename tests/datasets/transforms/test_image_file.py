@@ -129,6 +129,14 @@ def test_a_photo_cut_short_after_a_whole_thumbnail_is_refused():
         decode_image(with_thumbnail[:len(body) + 300], 'a')
 
 
+@pytest.mark.parametrize('share', [0.5, 0.99])
+def test_a_photo_whose_end_was_never_written_is_refused(share):
+    data = encoded('.jpg')
+    kept = int(len(data) * share)
+    with pytest.raises(DataError, match="^'a' is cut short: the end of the JPEG is not in its"):
+        decode_image(data[:kept] + bytes(len(data) - kept), 'a')
+
+
 @pytest.mark.parametrize('suffix', ['.jpg', '.png'])
 def test_bytes_after_the_image_do_no_harm(suffix):
     data = encoded(suffix)
