@@ -3,7 +3,6 @@ import copy
 import inspect
 import os
 import random
-import signal
 import warnings
 from functools import partial
 from typing import Any, Callable, Optional
@@ -15,6 +14,7 @@ from mmengine.logging import print_log
 from mmengine.registry import FUNCTIONS
 from torch.utils.data import DataLoader
 
+from segkit.engine.loader_processes import heed_parent_only
 from segkit.engine.skipped_samples import SkippedSamples, SkippingLoader
 from segkit.errors import ConfigError
 from segkit.registry import DATA_SAMPLERS, DATASETS
@@ -74,6 +74,7 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
                       collate_fn=collate, worker_init_fn=worker_init, **cfg)
     except (TypeError, ValueError) as error:
         raise ConfigError(f'{name}: torch refuses its values: {error}') from error
+    loader.heeds_parent_only = True  # its processes do, through init_worker
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     if workers > cores:
         print_log(f'num_workers={workers} in a dataloader, and {cores} cores here: fewer may be faster.', 'current')
@@ -108,16 +109,16 @@ def _function(cfg: Any) -> Callable:
 
 
 def init_worker(worker_id: int, seed: Optional[int] = None, then: Optional[Callable] = None) -> None:
-    """Prepare a loader process: one thread, and Ctrl-C left to the main process.
+    """Prepare a loader process: one thread, and signals left to the main process.
 
     Args:
         worker_id: 0 to num_workers - 1.
         seed: The run's seed; what is drawn outside a seeded draw depends on it and on the worker.
         then: A config's own ``worker_init_fn``, called last.
     """
+    heed_parent_only()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if seed is not None:
         random.seed(seed + worker_id)
         np.random.seed(seed + worker_id)

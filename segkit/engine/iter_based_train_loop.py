@@ -1,5 +1,6 @@
 """Training that counts iterations."""
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -10,6 +11,8 @@ from mmengine.runner import BaseLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from segkit.engine.loader_processes import one_pass
+from segkit.engine.stop_request import may_stop
 from segkit.errors import ConfigError
 from segkit.registry import LOOPS
 
@@ -41,8 +44,8 @@ class IterBasedTrainLoop(BaseLoop):
                  val_interval: int = 1000,
                  val_begin: int = 1,
                  dynamic_intervals: Optional[Sequence[tuple[int, int]]] = None) -> None:
-        _above_zero('max_iters', max_iters)
-        _above_zero('val_interval', val_interval)
+        above_zero('max_iters', max_iters)
+        above_zero('val_interval', val_interval)
         super().__init__(runner, dataloader)
         self.max_iters = int(max_iters)
         self.max_epochs = 1  # MMEngine's hooks ask each loop for its epochs
@@ -74,36 +77,61 @@ class IterBasedTrainLoop(BaseLoop):
         if self._iter and self._is_validated() and self.runner.validated_at != self._iter:
             print_log(f'the validation at iteration {self._iter} was broken off; it is done now.', 'current')
             self.runner.val_loop.run()
-        batches = batches_from(self.dataloader, self._iter, self.runner.world_size)
-        self.runner.model.train()
-        while self._iter < self.max_iters and not self.stop_training:
-            self.run_iter(next(batches))
-            if self._is_validated():
-                self.runner.val_loop.run()
-                self.runner.model.train()
-        batches.close()
+        with closing(batches_from(self.dataloader, self._iter, self.runner.world_size)) as batches:
+            self.runner.model.train()
+            while self._iter < self.max_iters and not self._is_over():
+                self.run_iter(next(batches))
+                if self._is_validated() and not (self.stop_training or self.runner.stop_request.agreed()):
+                    self.runner.val_loop.run()
+                    self.runner.model.train()
+        self._end_if_stopped()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model
 
     def run_iter(self, data_batch: dict) -> None:
         """Train on one batch: ``inputs`` (N, 3, H, W) and ``labels`` (N, H, W)."""
+        batch_idx = self._iter - self._epoch_start()
         torch.manual_seed(step_seed(self.runner.seed, self._iter, get_rank()))
-        self.runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=data_batch)
+        self.runner.call_hook('before_train_iter', batch_idx=batch_idx, data_batch=data_batch)
         outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
-        self.runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=data_batch, outputs=outputs)
+        self.runner.call_hook('after_train_iter', batch_idx=batch_idx, data_batch=data_batch, outputs=outputs)
         self._iter += 1
 
+    def _epoch_start(self) -> int:
+        """Number of iterations in front of the epoch."""
+        return 0
+
+    def _is_over(self) -> bool:
+        """Whether a hook or a signal ends the training here, where no gathered gradients are lost."""
+        asked = self.runner.stop_request.agreed() or self.stop_training
+        return asked and may_stop(self.runner.optim_wrapper)
+
+    def _end_if_stopped(self) -> None:
+        """Save and leave, if a signal asks for it and something is left to do."""
+        missing = self.runner.val_loop is not None and self.runner.validated_at != self._iter
+        if self.runner.stop_request.agreed() and (self._iter < self.max_iters or missing):
+            self.runner.stop_request.end(self.runner)
+
     def _is_validated(self) -> bool:
-        self.val_interval = [interval for start, interval in self._intervals if start <= self._iter + 1][-1]
-        if self.runner.val_loop is None or self._iter < self.val_begin:
+        return self._is_validated_at(self._iter, self.max_iters)
+
+    def _is_validated_at(self, done: int, last: int) -> bool:
+        """Whether a validation is due where ``done`` of ``last`` iterations or epochs are done."""
+        self.val_interval = [interval for start, interval in self._intervals if start <= done + 1][-1]
+        if self.runner.val_loop is None or done < self.val_begin:
             return False
-        return self._iter % self.val_interval == 0 or self._iter == self.max_iters
+        return done % self.val_interval == 0 or done == last
 
 
-def _above_zero(name: str, value: Any) -> None:
+def above_zero(name: str, value: Any, of: str = 'iterations') -> None:
+    """Refuse what is no number above 0.
+
+    Raises:
+        ConfigError: If it is none.
+    """
     if not isinstance(value, (int, float)) or value <= 0:
-        raise ConfigError(f'train_cfg.{name}: expected a number of iterations above 0, got {value!r}.')
+        raise ConfigError(f'train_cfg.{name}: expected a number of {of} above 0, got {value!r}.')
 
 
 def step_seed(seed: int, iteration: int, rank: int) -> int:
@@ -124,7 +152,7 @@ def batches_from(loader: DataLoader, iteration: int, world_size: int) -> Iterato
     """
     if hasattr(loader.sampler, 'start_at'):
         loader.sampler.start_at(iteration * loader.batch_size * world_size)
-        yield from _until_closed(loader)
+        yield from one_pass(loader)
     epoch, skip = divmod(iteration, len(loader))
     if skip:
         print_log(f'{type(loader.sampler).__name__} cannot start in the middle: {skip} batches are read again.',
@@ -132,24 +160,9 @@ def batches_from(loader: DataLoader, iteration: int, world_size: int) -> Iterato
     while True:
         if hasattr(loader.sampler, 'set_epoch'):
             loader.sampler.set_epoch(epoch)
-        for batch in _until_closed(loader):
+        for batch in one_pass(loader):
             if skip > 0:
                 skip -= 1
                 continue
             yield batch
         epoch += 1
-
-
-def _until_closed(loader: DataLoader) -> Iterator[dict]:
-    """One pass over a loader whose processes end with it where the pass is broken off, by an error for one.
-
-    Left to the garbage collector, each of them may hold the main process up for five seconds.
-    """
-    batches = iter(loader)
-    try:
-        yield from batches
-    except BaseException:
-        if hasattr(batches, '_shutdown_workers'):  # torch has no public way
-            batches._shutdown_workers()
-            loader._iterator = None
-        raise

@@ -19,12 +19,15 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from segkit import launchers
-from segkit.engine import checkpointing, environment, protocol, recipe, run_arguments, run_state
+from segkit.engine import checkpointing, cross_checks, environment, protocol, recipe, run_arguments, run_state
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
+from segkit.engine.full_disk import full_disk_explained
 from segkit.engine.last_checkpoint import iteration_of
+from segkit.engine.loader_processes import death_explained
 from segkit.engine.run_config import RunConfig
 from segkit.engine.schedule import fill_ends
+from segkit.engine.stop_request import StopRequest
 from segkit.errors import ConfigError
 from segkit.registry import RUNNERS
 
@@ -64,9 +67,15 @@ class SegRunner(Runner):
             cfg = RunConfig.of(cfg if isinstance(cfg, Config) else Config(cfg))
         self.log_interval = 1  # iterations between logged ones; ProgressHook sets it
         self.validated_at: Optional[int] = None  # the iteration of the last validation on record; likewise
-        super().__init__(*args, cfg=cfg, randomness=randomness, **run_arguments.complete(kwargs))
+        self.validated_scores: dict[str, float] = {}  # its scores, where a resumed run does not validate again
+        self.stop_request: Optional[StopRequest] = None  # in a training, what signals ask for
+        given = run_arguments.complete(kwargs)
+        notices = cross_checks.check(given)
+        super().__init__(*args, cfg=cfg, randomness=randomness, **given)
         if not isinstance(self.cfg, RunConfig):
             self.cfg = RunConfig.of(self.cfg)
+        for line in notices:
+            self.logger.info(line)
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'SegRunner':
@@ -96,6 +105,8 @@ class SegRunner(Runner):
         logger = MMLogger.get_instance(name=self._experiment_name, logger_name='segkit', log_level=log_level,
                                        log_file=log_file, file_mode='a', **kwargs)
         logger.handlers = [h for h in logger.handlers if isinstance(h, logging.FileHandler)]
+        for handler in logger.handlers:  # on a full disk logging would print a stack trace for each line and go on
+            handler.handleError = _raise_again
         self.console = Console(log_level if get_dist_info()[0] == 0 else logging.ERROR)
         logger.handlers.append(self.console)
         return logger
@@ -174,9 +185,8 @@ class SegRunner(Runner):
         if isinstance(loop, BaseLoop):
             return loop
         loop = dict(loop)
-        if 'type' not in loop and not loop.get('by_epoch', True):
-            loop.pop('by_epoch')
-            loop['type'] = 'IterBasedTrainLoop'
+        if 'type' not in loop:
+            loop['type'] = 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop'
         self.param_schedulers = fill_ends(self.param_schedulers, loop)
         different = self._randomness_cfg.get('diff_rank_seed', False)
         self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, different, training=True)
@@ -186,20 +196,24 @@ class SegRunner(Runner):
         """The validation loop; its metrics are told how predictions are made."""
         if isinstance(loop, BaseLoop):
             return loop
-        loop = protocol.tell(super().build_val_loop(loop), self._val_dataloader, self.model)
+        loop = super().build_val_loop(dict(type='ValLoop', **loop) if 'type' not in loop else loop)
+        loop = protocol.tell(loop, self._val_dataloader, self.model)
         return self._checked(loop, 'validation')
 
     def build_test_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
         """The test loop; its metrics are told how predictions are made."""
         if isinstance(loop, BaseLoop):
             return loop
-        loop = protocol.tell(super().build_test_loop(loop), self._test_dataloader, self.model)
+        loop = super().build_test_loop(dict(type='TestLoop', **loop) if 'type' not in loop else loop)
+        loop = protocol.tell(loop, self._test_dataloader, self.model)
         return self._checked(loop, 'test')
 
     def _checked(self, loop: BaseLoop, name: str) -> BaseLoop:
         """Look at the files of a loop's data, before anything is computed from them."""
         short = dict(training='train', validation='val').get(name, name)
-        run_arguments.check_num_classes(run_state.bare(self.model), loop.dataloader.dataset, short)
+        cross_checks.check_num_classes(run_state.bare(self.model), loop.dataloader.dataset, short)
+        if short == 'train':
+            cross_checks.check_smallest_batch(run_state.bare(self.model), loop.dataloader)
         skipped, found = getattr(loop.dataloader, 'skipped', None), {}
         check = FUNCTIONS.get('check_dataset')
         if check is not None and self.rank == 0 and not self._resume:  # a resumed run has looked at them already
@@ -234,24 +248,29 @@ class SegRunner(Runner):
         difference = recipe.difference(self.cfg, self.world_size)
         if difference:
             self.logger.info(difference)
-        with environment.memory_explained():
-            return super().train()
+        with environment.memory_explained(), full_disk_explained(self.work_dir, training=True):
+            with death_explained(self), StopRequest(self.launcher != 'none') as self.stop_request:
+                return super().train()
 
     def val(self) -> dict:
         """Validate; returns the scores."""
-        with environment.memory_explained():
+        with environment.memory_explained(), death_explained():
             return super().val()
 
     def test(self) -> dict:
         """Test; returns the scores."""
-        with environment.memory_explained():
+        with environment.memory_explained(), full_disk_explained(self.work_dir, training=False), death_explained():
             return super().test()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def load_or_resume(self) -> None:
         """Load ``load_from``, or go on from it where ``resume`` is set; once."""
-        if self._has_loaded or self._load_from is None:
+        if self._has_loaded:
+            return
+        if self._resume and self._load_from is None and self._train_loop is not None:
+            self._load_from = checkpointing.newest(self)
+        if self._load_from is None:
             return
         if self._resume:
             self.resume(self._load_from)
@@ -277,3 +296,8 @@ class SegRunner(Runner):
             raise ConfigError('Checkpoints are written to a local folder; file_client_args and backend_args do not '
                               'apply.\nSet default_hooks.checkpoint.out_dir to a mounted folder.')
         checkpointing.save(self, os.path.join(out_dir, filename), save_optimizer, save_param_scheduler, meta, by_epoch)
+
+
+def _raise_again(record: logging.LogRecord) -> None:
+    """What a log file's handler does with an error of its own: the run stops, as where any other file is full."""
+    raise  # logging calls this while it handles the exception

@@ -9,12 +9,13 @@ from mmengine.hooks import Hook
 
 from segkit import checkpoint as files
 from segkit.engine.hooks.runtime_info_hook import RuntimeInfoHook
+from segkit.engine.stop_request import may_stop
 from segkit.errors import CheckpointError, ConfigError
 from segkit.registry import HOOKS
 
 GREATER = ('acc', 'iou', 'dice', 'fscore', 'precision', 'recall')
 EARLIER = 'earlier'  # where a run that starts anew puts the checkpoints it finds
-LESS = ('loss', 'error')
+LESS = ('loss', 'error')  # looked for first: val/decode.loss_dice is a loss
 
 
 @HOOKS.register_module()
@@ -23,7 +24,9 @@ class CheckpointHook(Hook):
 
     Reference: MMEngine's hook of this name, whose arguments it takes where a local folder is written to. Different
     from it: at most two full checkpoints are kept unless asked otherwise, the best weights lie in ``best_mIoU.pth``
-    without optimizer state, and an old checkpoint is removed after the new one was written, not before.
+    without optimizer state, and an old checkpoint is removed after the new one was written, not before. Where gradients
+    are gathered over several iterations, a checkpoint that falls between two updates is written at the next update, with
+    the number of that iteration. A training that a signal stops within an epoch is saved as ``iter_N.pth``.
 
     Args:
         interval: Epochs or iterations between checkpoints; -1 saves only the last one.
@@ -40,6 +43,7 @@ class CheckpointHook(Hook):
 
     Raises:
         ConfigError: If a rule is unknown or cannot be told from the name, or a score is not among the validation's.
+        SegkitError: Where something would be saved after a loss or weights that are not finite.
     """
 
     priority = 'VERY_LOW'
@@ -72,13 +76,21 @@ class CheckpointHook(Hook):
         self.filename_tmpl = filename_tmpl or ('epoch_{}.pth' if by_epoch else 'iter_{}.pth')
         self.save_begin = save_begin
         self.best: dict[str, float] = {}
+        self._due = False  # whether a checkpoint waits for the optimizer's next update
+        self._latest: Optional[tuple[int, str]] = None  # iteration and file of the state last saved or gone on from
 
     def before_train(self, runner: Any) -> None:
         """Find the folder; in a resumed run also the best scores so far and the checkpoints to count."""
         self._folder = runner.work_dir
         if self.out_dir is not None:
             self._folder = os.path.join(self.out_dir, os.path.basename(runner.work_dir.rstrip(os.sep)))
-        self._kept = list(runner.message_hub.get_info('keep_ckpt_ids') or []) if runner.iter else []
+        kept = list(runner.message_hub.get_info('keep_ckpt_ids') or []) if runner.iter else []
+        # MMEngine keeps the numbers alone.
+        self._kept = [name if isinstance(name, str) else self.filename_tmpl.format(name) for name in kept]
+        self._due, self._latest = False, None
+        source = getattr(runner, '_load_from', None)
+        if runner.iter and source and os.path.realpath(os.path.dirname(source)) == os.path.realpath(self._folder):
+            self._latest = runner.iter, source
         if runner.iter and is_main_process():
             for path in Path(self._folder).glob('best_*.pth'):
                 try:
@@ -93,16 +105,35 @@ class CheckpointHook(Hook):
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:
-        """Save where iterations are counted and this is one to save."""
+        """Save where iterations are counted and this is one to save, or where a checkpoint waits for this update."""
         if not self.by_epoch and (self.every_n_train_iters(runner, self.interval, self.save_begin)
                                   or (self.save_last and self.is_last_train_iter(runner))):
-            self._save(runner, runner.iter + 1, dict(epoch=runner.epoch, iter=runner.iter + 1))
+            self._due = True
+        if self._due and may_stop(runner.optim_wrapper):
+            self._save_iteration(runner, runner.iter + 1)
 
     def after_train_epoch(self, runner: Any) -> None:
         """Save where epochs are counted and this is one to save."""
         if self.by_epoch and (self.every_n_epochs(runner, self.interval, self.save_begin)
                               or (self.save_last and self.is_last_train_epoch(runner))):
-            self._save(runner, runner.epoch + 1, dict(epoch=runner.epoch + 1, iter=runner.iter))
+            if may_stop(runner.optim_wrapper):
+                self._save(runner, self.filename_tmpl.format(runner.epoch + 1), runner.epoch + 1, runner.iter)
+            else:
+                self._due = True
+
+    def after_stop(self, runner: Any) -> None:
+        """Save what a signal stops, unless it is in a file already, and tell where it is."""
+        if runner.iter and (self._latest is None or self._latest[0] != runner.iter):
+            self._save_iteration(runner, runner.iter)
+        runner.stop_request.saved = self._latest[1] if self._latest else None
+
+    def after_train(self, runner: Any) -> None:
+        """Save the end of a training that was ended early."""
+        if self.save_last and runner.iter and (self._latest is None or self._latest[0] != runner.iter):
+            if self.by_epoch and runner.epoch:
+                self._save(runner, self.filename_tmpl.format(runner.epoch), runner.epoch, runner.iter)
+            else:
+                self._save_iteration(runner, runner.iter)
 
     def after_val_epoch(self, runner: Any, metrics: Optional[dict[str, float]] = None) -> None:
         """Save the weights where a score is the best so far."""
@@ -139,31 +170,39 @@ class CheckpointHook(Hook):
             runner.message_hub.update_info_dict(
                 dict(best_name=name, best_score=score, best_iter=iteration, best_path=str(path)))
 
-    def _save(self, runner: Any, number: int, meta: dict) -> None:
+    def _save_iteration(self, runner: Any, number: int) -> None:
+        """Save after ``number`` iterations, which may be within an epoch."""
+        name = 'iter_{}.pth' if self.by_epoch else self.filename_tmpl
+        self._save(runner, name.format(number), runner.epoch, number)
+
+    def _save(self, runner: Any, name: str, epochs: int, iterations: int) -> None:
         for hook in runner.hooks:
             if hasattr(hook, 'before_save'):  # in all processes
                 hook.before_save(runner)
             if isinstance(hook, RuntimeInfoHook):
                 hook.record(runner)
-        self._kept = [n for n in self._kept if n != number] + [number]
+                hook.check_weights(runner)
+        self._kept = [n for n in self._kept if n != name] + [name]
         # Saved with those that are removed next: a run killed before it removed them does so when it goes on.
         runner.message_hub.update_info('keep_ckpt_ids', list(self._kept))
         old = self._kept[:-self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
         self._kept = self._kept[len(old):]
-        name = self.filename_tmpl.format(number)
+        path = os.path.join(self._folder, name)
         runner.save_checkpoint(self._folder, name, save_optimizer=self.save_optimizer,
-                               save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch)
+                               save_param_scheduler=self.save_param_scheduler,
+                               meta=dict(epoch=epochs, iter=iterations), by_epoch=self.by_epoch)
+        self._due, self._latest = False, (iterations, path)
         if is_main_process():
-            files.write_text(os.path.join(runner.work_dir, 'last_checkpoint'), os.path.join(self._folder, name))
+            files.write_text(os.path.join(runner.work_dir, 'last_checkpoint'), path)
             for n in old:
-                files.remove(os.path.join(self._folder, self.filename_tmpl.format(n)))
+                files.remove(os.path.join(self._folder, n))
 
 
 def _rule(name: str, rule: Optional[str]) -> Optional[str]:
     if rule is None and name != 'auto':
         lower = name.lower()
-        rule = ('greater' if any(word in lower for word in GREATER) else
-                'less' if any(word in lower for word in LESS) else 'unknown')
+        rule = ('less' if any(word in lower for word in LESS) else
+                'greater' if any(word in lower for word in GREATER) else 'unknown')
     if rule not in (None, 'greater', 'less'):
         raise ConfigError(f"default_hooks.checkpoint: whether a greater {name!r} is better cannot be told.\n"
                           "Set rule='greater' or rule='less'.")

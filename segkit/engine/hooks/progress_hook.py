@@ -225,9 +225,10 @@ def _forget_later(path: Path, iteration: int) -> Optional[dict[str, float]]:
 
 
 def scores(metrics: dict[str, float]) -> str:
-    """The first scores of a validation in words, mIoU before the others."""
-    first = sorted(metrics, key=lambda name: name != 'mIoU')[:4]
-    return '  '.join(f'{name} {metrics[name]:.2f}' for name in first) or 'no scores'
+    """The first scores of a validation in words, mIoU before the others, and the validation loss."""
+    first = sorted((name for name in metrics if 'loss' not in name), key=lambda name: name != 'mIoU')[:4]
+    loss = f'  val/loss {metrics["val/loss"]:.4f}' if 'val/loss' in metrics else ''
+    return ('  '.join(f'{name} {metrics[name]:.2f}' for name in first) or 'no scores') + loss
 
 
 def images(loader: Any) -> str:

@@ -3,13 +3,17 @@ import math
 from typing import Any, Optional
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_gather_object, all_reduce, get_world_size
 from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
 
+from segkit.engine.last_checkpoint import find_last_checkpoint
+from segkit.engine.run_state import bare
+from segkit.engine.stop_request import how_to_resume
 from segkit.errors import SegkitError
 from segkit.registry import HOOKS
 
 LONGEST_WINDOW = 10000  # iterations that the message hub remembers of each number
+NAMED = 4  # images in a message
 
 
 @HOOKS.register_module()
@@ -19,24 +23,25 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
     Reference: MMEngine's hook of this name. That one asks the device for each loss at each iteration, which makes
     the CPU wait for the GPU; here the losses of an interval are asked for at once. The config is not copied into
     the message hub, which remembers the latest 10,000 values of each number: MMEngine's remembers a million and copies
-    them all at each step. A loss that is not finite ends the run, with the last checkpoints untouched.
+    them all at each step. A loss that is not finite ends the run and names the images it comes from, with the last
+    checkpoints untouched. (A gradient that is not finite is no error: a dynamic loss scale leaves that update out.)
 
     Raises:
-        SegkitError: At a logged iteration, if a loss since the last one was NaN or infinite.
+        SegkitError: At a logged iteration or in front of a checkpoint, if a loss since the last one was NaN or infinite.
     """
 
     def before_run(self, runner: Any) -> None:
         """Record seed and name of the run."""
         runner.message_hub.update_info_dict(dict(seed=runner.seed, experiment_name=runner.experiment_name))
         self.last_loop_stage = None
-        self._pending: list[tuple[int, dict]] = []
+        self._pending: list[tuple[int, dict, list[str]]] = []  # iteration, numbers, images
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:
         """Keep the losses of an iteration, scalars by name, and record them where the iteration is logged."""
         if outputs:
             values = {k: v.detach() if isinstance(v, torch.Tensor) else torch.tensor(v) for k, v in outputs.items()}
-            self._pending.append((runner.iter + 1, values))
+            self._pending.append((runner.iter + 1, values, _images(data_batch)))
         if runner.is_logged_iter():
             self.record(runner)
 
@@ -49,17 +54,59 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
         pending, self._pending = self._pending, []
         if not pending:
             return
-        flat = torch.stack([value.float().reshape(()) for _, values in pending for value in values.values()])
+        flat = torch.stack([value.float().reshape(()) for _, values, _ in pending for value in values.values()])
+        own = flat.clone()
         all_reduce(flat, op='mean')  # over the processes
-        numbers = iter(flat.tolist())
-        for iteration, values in pending:
+        numbers = iter(enumerate(flat.tolist()))
+        for iteration, values, images in pending:
             for name in values:
-                number = next(numbers)
+                place, number = next(numbers)
                 if 'loss' in name and not math.isfinite(number):
-                    raise SegkitError(
-                        f'{name} is {number} at iteration {iteration}; training stopped and no checkpoint was written '
-                        'after it.\nLower optim_wrapper.optimizer.lr, set optim_wrapper.clip_grad=dict(max_norm=1.0), '
-                        'or train without --amp.')
+                    culprits = images if not math.isfinite(own[place]) else None
+                    raise SegkitError(f'{name} is {number} at iteration {iteration}{_whose(culprits)}.\n'
+                                      + _what_to_do(runner))
                 runner.message_hub.update_scalar(f'train/{name}', number)
         for history in runner.message_hub.log_scalars.values():
             history.max_length = LONGEST_WINDOW
+
+    def check_weights(self, runner: Any) -> None:
+        """Refuse weights that are not finite, which the latest update may leave though its loss was finite.
+
+        The checkpoint hook asks before it saves. It takes as long as reading the weights once.
+
+        Raises:
+            SegkitError: If a weight is NaN or infinite.
+        """
+        finite = [weight.detach().isfinite().all() for weight in bare(runner.model).parameters()]
+        if finite and not bool(torch.stack(finite).all()):  # the same in all processes, which update alike
+            raise SegkitError('weights are NaN or infinite after the update of the latest iteration, whose loss was '
+                              f'finite; they are not saved.\n{_what_to_do(runner)}')
+
+
+def _images(batch: Any) -> list[str]:
+    samples = batch.get('data_samples') if isinstance(batch, dict) else None
+    return [str(getattr(sample, 'img_path', '?')) for sample in samples or []]
+
+
+def _whose(images: Optional[list[str]]) -> str:
+    """The processes whose loss it was, with their images; all processes have to ask."""
+    found = [(rank, names) for rank, names in enumerate(all_gather_object(images)) if names is not None]
+    texts = []
+    for rank, names in found:
+        more = f' and {len(names) - NAMED} more' if len(names) > NAMED else ''
+        where = f' in process {rank} of {get_world_size()}' if get_world_size() > 1 else ''
+        if names:
+            texts.append(f'{where}; its images: {", ".join(names[:NAMED])}{more}')
+        else:
+            texts.append(where)
+    return ''.join(texts[:2]) + (f' and {len(texts) - 2} more processes' if len(texts) > 2 else '')
+
+
+def _what_to_do(runner: Any) -> str:
+    advice = ('Lower optim_wrapper.optimizer.lr, set optim_wrapper.clip_grad=dict(max_norm=1.0), or train without '
+              '--amp')
+    try:
+        checkpoint = find_last_checkpoint(runner.work_dir)
+    except SegkitError:
+        return f'{advice}. No checkpoint was saved so far.'
+    return f'The last good checkpoint is kept: {checkpoint}\n{advice}; then\n{how_to_resume(runner, checkpoint)}'

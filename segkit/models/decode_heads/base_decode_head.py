@@ -179,12 +179,17 @@ class BaseDecodeHead(BaseModule):
 
     def loss_of_logits(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The same for scores (N, out_channels, h, w) that are already there."""
+        losses = self.losses_only(logits, labels)
+        if self.log_accuracy:
+            losses['acc_seg'] = ops.pixel_accuracy(
+                logits, labels, self.ignore_index, self.align_corners, self.threshold)
+        return losses
+
+    def losses_only(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The same without the accuracy."""
         losses: dict[str, Tensor] = {}
         for criterion in self.loss_decode:
             value = criterion(logits, labels, ignore_index=self.ignore_index, align_corners=self.align_corners)
             name = criterion.loss_name
             losses[name] = losses[name] + value if name in losses else value
-        if self.log_accuracy:
-            losses['acc_seg'] = ops.pixel_accuracy(
-                logits, labels, self.ignore_index, self.align_corners, self.threshold)
         return losses

@@ -1,6 +1,6 @@
 """The segmentor: one backbone, one decode head, any number of auxiliary heads."""
 from contextlib import contextmanager
-from typing import Iterator, Optional, Union
+from typing import Iterator, Optional, Sequence, Union
 
 import torch
 from mmengine.dist import get_world_size
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit import ops
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, DataError
 from segkit.models.layers.sync_batch_norm import SyncBatchNorm
 from segkit.models.segmentors.part_configs import backbone_config, head_config
 from segkit.models.segmentors.prediction_settings import DEFAULTS as TEST_DEFAULTS
@@ -164,12 +164,17 @@ class EncoderDecoder(BaseModel):
         """
         if labels is None:
             labels = torch.cat([sample.gt_sem_seg.data for sample in data_samples]).long()
-        self._check_batch_size(len(inputs))
+        self.check_batch_size(len(inputs))
         feats = self.backbone(inputs)
         return {f'{name}.{key}': value for _, name, head in self._heads()
                 for key, value in head.loss(feats, labels).items()}
 
-    def _check_batch_size(self, batch_size: int) -> None:
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a batch of a process that is too small for a head's batch norm, in training mode.
+
+        Raises:
+            ConfigError: Naming the head, and what can be done.
+        """
         if batch_size > 1:
             return
         for place, _, head in self._heads():
@@ -192,6 +197,35 @@ class EncoderDecoder(BaseModel):
             self.write_prediction(sample, logits, ops.predicted_classes(logits, self.decode_head.threshold))
         return data_samples
 
+    def predict_with_losses(self, inputs: Tensor, data_samples: list) -> tuple[list, dict[str, Tensor]]:
+        """Predict, and compute the losses of every head on what is predicted from, in one run of the network.
+
+        A loss is that of one image, between its scores at the original size and its labels. For an image that was not
+        resized or padded it is what ``loss`` gives for a batch of that image in evaluation mode.
+
+        Args:
+            inputs: (N, 3, H, W) float.
+            data_samples: N samples with ``gt_sem_seg`` (1, h, w) at the original size.
+
+        Returns:
+            The samples with their predictions, and (N,) for each loss, such as 'decode.loss_ce'.
+
+        Raises:
+            DataError: If a sample has no labels.
+        """
+        heads = list(self._heads())
+        parts = self._input_logits(inputs, [head for _, _, head in heads])
+        losses: dict[str, list] = {}
+        for index, sample in enumerate(data_samples):
+            labels = _labels_of(sample).to(inputs.device)
+            for (_, name, head), logits in zip(heads, parts):
+                logits = self._at_original(logits[index:index + 1], inputs.shape[-2:], sample, head.align_corners)
+                if head is self.decode_head:
+                    self.write_prediction(sample, logits[0], ops.predicted_classes(logits[0], head.threshold))
+                for key, value in head.losses_only(logits, labels).items():
+                    losses.setdefault(f'{name}.{key}', []).append(value)
+        return data_samples, {name: torch.stack(values) for name, values in losses.items()}
+
     def write_prediction(self, sample: SegDataSample, logits: Tensor, classes: Tensor) -> None:
         """Put classes (H, W), and with ``test_cfg.keep_logits`` the scores (K, H, W), into a sample."""
         if self.num_classes <= 255:
@@ -210,29 +244,39 @@ class EncoderDecoder(BaseModel):
         Raises:
             ConfigError: If the test pipeline pads, instead of the preprocessor.
         """
+        logits, = self._input_logits(inputs, [self.decode_head])
+        for sample, one in zip(data_samples, logits.split(1)):
+            yield self._at_original(one, inputs.shape[-2:], sample, self.align_corners)[0]
+
+    @staticmethod
+    def _at_original(logits: Tensor, size: tuple[int, int], sample: SegDataSample, align_corners: bool) -> Tensor:
+        """Scores (1, K, h, w) of an image whose input has the given size, at the image's original size."""
         # Two steps, first to the network's input and from there to the photo, as MMSegmentation does: one step
         # gives other classes in 0.07 % of the pixels. One image at a time, so that one full-size map exists.
-        size = tuple(inputs.shape[-2:])
-        for sample, logits in zip(data_samples, self._input_logits(inputs).split(1)):
-            meta = sample.metainfo
-            logits = ops.resize_logits(logits, size, self.align_corners)
-            height, width = meta.get('img_shape', size)[:2]
-            _refuse_pad(meta, (height, width))
-            logits = logits[..., :height, :width]
-            if meta.get('flip'):
-                logits = logits.flip(FLIPPED_AXES[meta['flip_direction']])
-            yield ops.resize_logits(logits, meta.get('ori_shape', (height, width))[:2], self.align_corners)[0]
+        meta = sample.metainfo
+        logits = ops.resize_logits(logits, tuple(size), align_corners)
+        height, width = meta.get('img_shape', size)[:2]
+        _refuse_pad(meta, (height, width))
+        logits = logits[..., :height, :width]
+        if meta.get('flip'):
+            logits = logits.flip(FLIPPED_AXES[meta['flip_direction']])
+        return ops.resize_logits(logits, meta.get('ori_shape', (height, width))[:2], align_corners)
 
-    def _input_logits(self, inputs: Tensor) -> Tensor:
-        """Scores (N, K, h, w): at the head's size in mode 'whole', at the input's in mode 'slide'."""
+    def _input_logits(self, inputs: Tensor, heads: list[nn.Module]) -> Sequence[Tensor]:
+        """Scores (N, K, h, w) of each head: at the head's size in mode 'whole', at the input's in mode 'slide'."""
         with self._test_stride():
             if self.test_cfg['mode'] == 'whole':
-                return self(inputs)
+                feats = self.backbone(inputs)
+                return [head(feats) for head in heads]
 
             def score(window: Tensor) -> Tensor:
-                return ops.resize_logits(self(window), window.shape[-2:], self.align_corners)
+                feats = self.backbone(window)
+                return torch.cat([ops.resize_logits(head(feats), window.shape[-2:], head.align_corners)
+                                  for head in heads], dim=1)
 
-            return slide(score, inputs, self.test_cfg['crop_size'], self.test_cfg['stride'], self.out_channels)
+            channels = [head.out_channels for head in heads]
+            return slide(score, inputs, self.test_cfg['crop_size'], self.test_cfg['stride'], sum(channels)).split(
+                channels, dim=1)
 
     @contextmanager
     def _test_stride(self) -> Iterator[None]:
@@ -264,6 +308,14 @@ def _refuse_pad(meta: dict, padded: tuple[int, int]) -> None:
             f"Pad made {meta.get('img_path')} {padded[0]}x{padded[1]} (h, w) in a test pipeline, and nothing tells "
             'where the photo lies in it.\nTake Pad out of the pipeline. What pads and cuts it off again:\n'
             'model.data_preprocessor.test_cfg=dict(size=(h, w)) or dict(size_divisor=n)')
+
+
+def _labels_of(sample: SegDataSample) -> Tensor:
+    """(1, h, w) int64."""
+    if 'gt_sem_seg' not in sample:
+        raise DataError(f"{sample.metainfo.get('img_path', 'An image')} has no labels, and val_cfg.val_loss=True needs "
+                        'them.\nAdd LoadAnnotations to val_dataloader.dataset.pipeline, or take val_loss out.')
+    return sample.gt_sem_seg.data.long()
 
 
 def _sees_one_image(module: nn.Module) -> bool:

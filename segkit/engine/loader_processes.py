@@ -1,0 +1,160 @@
+"""The processes of a DataLoader: started, watched and ended."""
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from torch.utils.data import DataLoader
+from torch.utils.data._utils import signal_handling
+
+from segkit.engine.last_checkpoint import find_last_checkpoint
+from segkit.engine.stop_request import how_to_resume
+from segkit.errors import SegkitError
+
+TORCH_SAYS = 'DataLoader worker (pid'
+
+
+class LoaderDiedError(SegkitError):
+    """A loader process was ended by the system."""
+
+
+def one_pass(loader: DataLoader) -> Iterator[Any]:
+    """One pass over a loader whose processes end with it where the pass is broken off, by an error for one.
+
+    Left to the garbage collector, each of them may hold the main process up for five seconds.
+
+    Raises:
+        LoaderDiedError: If one of the processes ended before its time.
+    """
+    # The processes start with the signals blocked, so that none can reach one that is not ready for it.
+    with _held() if getattr(loader, 'heeds_parent_only', False) else nullcontext():
+        batches = iter(loader)
+    try:
+        while True:
+            # torch raises from its SIGCHLD handler, which Python ignores where that interrupts a __del__, and a reader
+            # of half a message waits for ever. So nothing is read once a process is missing.
+            _check(batches)
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except (OSError, EOFError) as error:  # what a sender that is gone looks like
+                _check(batches, wait=1.0, cause=error)
+                raise
+            yield batch
+    except BaseException:
+        if _dead(batches):
+            _abandon(batches)
+        elif hasattr(batches, '_shutdown_workers'):  # torch has no public way
+            batches._shutdown_workers()
+        loader._iterator = None
+        raise
+
+
+@contextmanager
+def death_explained(runner: Any = None) -> Iterator[None]:
+    """Turn what torch says of a loader process that died, anywhere in the main process, into a user's error.
+
+    Args:
+        runner: One that trains: the error then says how to go on.
+
+    Raises:
+        LoaderDiedError: If a loader process died inside.
+    """
+    try:
+        yield
+    except (RuntimeError, LoaderDiedError) as error:
+        if not isinstance(error, LoaderDiedError) and TORCH_SAYS not in str(error):
+            raise
+        told = error if isinstance(error, LoaderDiedError) else _died(str(error))
+        try:
+            latest = find_last_checkpoint(runner.work_dir) if runner is not None else None
+        except SegkitError:
+            latest = None
+        raise LoaderDiedError(f'{told}\n{how_to_resume(runner, latest)}' if latest else str(told)) from error
+
+
+def heed_parent_only() -> None:
+    """In a loader process: leave at the main process's SIGTERM, and ignore anyone else's.
+
+    A scheduler, torchrun or ``timeout`` sends it to all processes of a group; a loader process that died of it would
+    break the iteration that the main process wants to finish.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not hasattr(signal, 'sigwaitinfo') or threading.current_thread() is not threading.main_thread():
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_wait_for_parent, args=(os.getppid(), ), daemon=True).start()
+
+
+def _wait_for_parent(parent: int) -> None:
+    while True:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == parent or os.getppid() != parent:
+            os._exit(0)
+
+
+@contextmanager
+def _held() -> Iterator[None]:
+    """Let SIGTERM and SIGINT wait; processes and threads that start inside have them blocked."""
+    if not hasattr(signal, 'pthread_sigmask'):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _dead(batches: Any) -> list:
+    """The processes that should be there and are not."""
+    if getattr(batches, '_shutdown', True):
+        return []
+    return [w for w, used in zip(batches._workers, batches._workers_status) if used and not w.is_alive()]
+
+
+def _check(batches: Any, wait: float = 0.0, cause: Any = None) -> None:
+    end = time.monotonic() + wait
+    while not (dead := _dead(batches)):
+        if time.monotonic() >= end:
+            return
+        time.sleep(0.01)  # the system closes a process's connections before it tells the parent
+    code = dead[0].exitcode
+    how = f'is killed by signal: {signal.strsignal(-code)}' if code < 0 else f'exited with status {code}'
+    raise _died(f'{TORCH_SAYS} {dead[0].pid}) {how}.') from cause
+
+
+def _died(text: str) -> LoaderDiedError:
+    text = text[text.index(TORCH_SAYS):].splitlines()[0].split('. ')[0].rstrip('. ')
+    text = text.replace(TORCH_SAYS, 'a loader process (pid', 1)
+    advice = ('Its memory ran out, or the system\'s did (dmesg says so): lower num_workers, prefetch_factor or batch_size '
+              'of the dataloader.')
+    if 'Bus error' in text:
+        advice = ('/dev/shm is full (df -h /dev/shm): enlarge it (docker run --shm-size=8g), or lower num_workers or '
+                  'batch_size of the dataloader.')
+    elif 'Killed' not in text and 'pid(s)' not in text:
+        advice = 'A library crashed in it: num_workers=0 shows at which image.'
+    return LoaderDiedError(f'{text}.\n{advice}')
+
+
+def _abandon(batches: Any) -> None:
+    """End the other processes too, without torch's orderly way: that takes locks which the dead one may have held."""
+    batches._shutdown = True
+    if batches._worker_pids_set:
+        signal_handling._remove_worker_pids(id(batches))
+        batches._worker_pids_set = False
+    pinning = hasattr(batches, '_pin_memory_thread')
+    if pinning:
+        batches._pin_memory_thread_done_event.set()
+    for worker in batches._workers:
+        worker.kill()
+    for worker in batches._workers:
+        worker.join()
+    for queue in (*batches._index_queues, batches._worker_result_queue):
+        queue.cancel_join_thread()
+        if not pinning or queue is not batches._worker_result_queue:  # which the thread still reads
+            queue.close()
