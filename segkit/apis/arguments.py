@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import segkit
+from segkit.apis.cli import report
 from segkit.launchers import LAUNCHERS, adopt
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
             message += f'\nNearest: {near[0]}' if near else ''
-        self.exit(2, f'error: {message}\n{self.prog} --help lists the options.\n')
+        report('error', f'error: {message}\n{self.prog} --help lists the options.')
+        self.exit(2)
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,10 @@
 """How the command-line tools end: quietly, or with an error that a user can act on."""
 import errno
+import json
+import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +14,7 @@ from segkit.errors import SegkitError
 
 USER_ERROR = 2
 INTERRUPTED = 130
+DEFECT = 1
 MAX_LINES = 4
 # What a machine answers where a file or folder cannot be made or written, or its disk is full.
 PLACES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOSPC,
@@ -28,26 +32,49 @@ def run(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[Sequence
     try:
         main(argv)
     except SegkitError as error:
-        if '--debug' in argv:
-            traceback.print_exc()
-        _end_live_line()
-        print(f'error: {message_of(error)}', file=sys.stderr, flush=True)
-        _leave(USER_ERROR)
+        _fail(message_of(error), argv)
     except KeyboardInterrupt:
         _end_live_line()
-        print('stopped by Ctrl-C', file=sys.stderr, flush=True)
+        report('stop', 'stopped by Ctrl-C')
         _leave(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
         sys.stderr.close()
         _leave(0)
     except OSError as error:
         if error.errno not in PLACES:
-            raise
-        if '--debug' in argv:
-            traceback.print_exc()
-        _end_live_line()
-        print(f'error: {_place_of(error)}', file=sys.stderr, flush=True)
-        _leave(USER_ERROR)
+            _defect()
+        _fail(_place_of(error), argv)
+    except Exception:
+        _defect()
+
+
+def report(kind: str, text: str) -> None:
+    """Say how a tool ended: on stderr, or to the launcher of several processes, which says it once.
+
+    Args:
+        kind: 'error' of the user's, 'defect' or 'stop'.
+        text: What a person reads.
+    """
+    folder = os.environ.get('SEGKIT_REPORTS')
+    if folder and os.path.isdir(folder):
+        rank = int(os.environ['RANK'])
+        Path(folder, f'{rank}.json').write_text(json.dumps(dict(kind=kind, text=text, rank=rank, time=time.time())))
+    else:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _fail(message: str, argv: Sequence[str]) -> None:
+    _end_live_line()
+    report('error', (traceback.format_exc() if '--debug' in argv else '') + f'error: {message}')
+    _leave(USER_ERROR)
+
+
+def _defect() -> None:
+    """Let an exception that nobody foresaw go on with its trace, or hand the trace to the launcher."""
+    if not os.environ.get('SEGKIT_REPORTS'):
+        raise
+    report('defect', traceback.format_exc())
+    _leave(DEFECT)
 
 
 def message_of(error: SegkitError) -> str:

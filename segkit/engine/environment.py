@@ -90,10 +90,11 @@ def start_process_group(launcher: str, dist_cfg: dict) -> None:
         raise ConfigError(f'env_cfg.dist_cfg.timeout: expected seconds above 0, got {timeout!r}.')
     if torch.cuda.is_available():
         local, gpus = int(os.environ['LOCAL_RANK']), torch.cuda.device_count()
-        if local >= gpus:
-            raise ConfigError(f'{local + 1} or more processes were started on this machine, and it shows '
-                              f'{gpus} GPU{"s" if gpus > 1 else ""}.\nA process uses one GPU of its own: start {gpus}, or show '
-                              'more (CUDA_VISIBLE_DEVICES; for Slurm --gres=gpu:N).')
+        count = int(os.environ.get('LOCAL_WORLD_SIZE', local + 1))
+        if max(local + 1, count) > gpus:
+            raise ConfigError(f'{count} processes were started on this machine, and it shows '
+                              f'{gpus} GPU{"s" if gpus > 1 else ""}.\nA process uses one GPU of its own: start {gpus}, '
+                              'or show more (CUDA_VISIBLE_DEVICES; for Slurm --gres=gpu:N).')
         torch.cuda.set_device(local)
         backend = backend or 'nccl'
     else:

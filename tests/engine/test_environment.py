@@ -61,7 +61,7 @@ def test_a_process_without_a_gpu_of_its_own_is_refused(alone, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
     alone.setenv('LOCAL_RANK', '2')
-    with pytest.raises(ConfigError, match='3 or more processes were started on this machine, and it shows 1 GPU.'):
+    with pytest.raises(ConfigError, match='3 processes were started on this machine, and it shows 1 GPU.'):
         environment.start_process_group('pytorch', {})
 
 
