@@ -32,6 +32,7 @@ from segkit.engine.iter_based_train_loop import batches_from
 from segkit.engine.last_checkpoint import find_last_checkpoint
 from segkit.engine.shape_trace import watch_model, watch_pipelines
 from segkit.engine.small_batch import shrunk
+from segkit.engine.stop_request import typed_words
 from segkit.errors import ConfigError, SegkitError
 from segkit.launchers import number_of_processes
 
@@ -241,17 +242,10 @@ class _DryRun:
 
 def real_command() -> str:
     """The command line without what makes it a dry run."""
-    words, skip = [], False
-    for word in sys.argv:
-        if skip or word == '--dry-run' or word.startswith('--dry-run-size'):
-            skip = word == '--dry-run-size'
-            continue
-        words.append(word)
-    if 'TORCHELASTIC_RUN_ID' in os.environ and len(words) > 1:
-        tail = shlex.join(words[2:]).replace('--launcher pytorch', '').split()
-        return ' '.join([str(Path(words[0]).with_name('dist_train.sh')), words[1],
-                         os.environ.get('LOCAL_WORLD_SIZE', '1'), *tail])
-    return f'python {shlex.join(words)}'
+    words = typed_words() or ['python', *sys.argv]
+    kept = [word for before, word in zip(['', *words], words)
+            if word != '--dry-run' and not word.startswith('--dry-run-size') and before != '--dry-run-size']
+    return shlex.join(kept)
 
 
 def _refuse_infinite(runner: DryRunner) -> None:

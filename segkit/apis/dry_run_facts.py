@@ -94,13 +94,20 @@ def facts_of(runner: Any, cfg: Config, checkpoint: Path) -> Facts:
         ignore_index=getattr(getattr(model, 'decode_head', None), 'ignore_index', 255),
         amp_dtype=getattr(runner.optim_wrapper, 'cast_dtype', None),
         optimizer_bytes=sum(_bytes(runner.optim_wrapper.state_dict())),
-        averaged_bytes=sum(sum(_bytes(module.state_dict())) for one in runner.hooks for module in vars(one).values()
-                           if isinstance(module, nn.Module)),
+        averaged_bytes=_copies(runner.hooks, model),
         trainable_bytes=sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad),
         full_bytes=checkpoint.stat().st_size if checkpoint.is_file() else 0, best_bytes=weights,
         kept=0 if hook is None else saved if keep < 0 else min(keep, saved),
         best=len([best] if isinstance(best, str) else best) if runner.val_loop is not None else 0,
         folder=Path(out_dir or cfg.work_dir), earlier=iteration_of(cfg.work_dir))
+
+
+def _copies(hooks: list, model: nn.Module) -> int:
+    """Bytes of the modules that hooks keep beside the model, such as averages of it."""
+    own = {value.data_ptr() for value in model.state_dict().values()}
+    kept = {value.data_ptr(): value for hook in hooks for module in vars(hook).values() if isinstance(module, nn.Module)
+            for value in module.state_dict().values()}
+    return sum(_bytes([value for key, value in kept.items() if key not in own]))
 
 
 def checkpoint_hook(runner: Any) -> Any:

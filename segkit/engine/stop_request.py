@@ -24,8 +24,8 @@ class StopRequest:
     """Notes SIGTERM and SIGINT while a training runs, so that it can end behind an update and save.
 
     What arrives is noted only; the train loop asks :meth:`agreed` after each iteration, and validations look at
-    :attr:`signal` after each batch. A Ctrl-C after that ends the process at once, where no launcher started it: torchrun
-    hands each signal on to processes that got it from the terminal already. Outside the main thread, and for a signal
+    :attr:`signal` after each batch. A Ctrl-C after that ends the process at once, where no launcher started it:
+    torchrun hands each signal on to processes that got it from the terminal already. Outside the main thread, and for a signal
     that the process was started to ignore (nohup, a shell's background jobs), nothing is installed.
 
     Attributes:
@@ -115,8 +115,7 @@ def how_to_resume(runner: Any, checkpoint: str) -> str:
         runner: The runner.
         checkpoint: The file.
     """
-    command = os.environ.get('SEGKIT_COMMAND')  # set by a script, where train.py is not what the user typed
-    words = shlex.split(command) if command else _typed()
+    words = typed_words()
     if words is None:
         return f"go on with resume=True and load_from='{checkpoint}'"
     if '--resume' not in words:
@@ -126,8 +125,11 @@ def how_to_resume(runner: Any, checkpoint: str) -> str:
     return f'go on with: {shlex.join(words)}'
 
 
-def _typed() -> Optional[list[str]]:
-    """The words of the command line of train.py, as the user or a launcher's script was given them."""
+def typed_words() -> Optional[list[str]]:
+    """The words of the command line, as the user or a launcher's script was given them; None outside train.py."""
+    command = os.environ.get('SEGKIT_COMMAND')  # set by a script, where train.py is not what the user typed
+    if command:
+        return shlex.split(command)
     tool = Path(sys.argv[0])
     if tool.name != 'train.py':
         return None
