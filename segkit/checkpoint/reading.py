@@ -34,13 +34,7 @@ def load_file(source: Union[str, Path], map_location: Any = 'cpu', unsafe: bool 
         CheckpointError: If it is missing, is of another kind, asks for code, or holds no dict.
     """
     path = fetch(source)
-    try:
-        compare_hash(path)
-        other = foreign_file.describe(path)
-    except OSError as error:
-        raise CheckpointError(f'{path} cannot be read: {error.strerror}.\nCheck its rights.') from error
-    if other is not None:
-        raise DamagedCheckpointError(f'{path} is {other}')
+    _recognised(path)
     try:
         checkpoint = _read(path, map_location)
     except _AsksForCode as refused:
@@ -63,8 +57,20 @@ def verify(path: Union[str, Path]) -> None:
         CheckpointError: If it is missing or cannot be read for another reason.
     """
     path = fetch(path)
-    if not compare_hash(path):
+    if not _recognised(path):
         load_file(path)
+
+
+def _recognised(path: Path) -> bool:
+    """Compare a file with its hash, and refuse what is no checkpoint; returns whether there is a hash."""
+    try:
+        has_hash = compare_hash(path)
+        other = foreign_file.describe(path)
+    except OSError as error:
+        raise CheckpointError(f'{path} cannot be read: {error.strerror}.\nCheck its rights.') from error
+    if other is not None:
+        raise DamagedCheckpointError(f'{path} is {other}')
+    return has_hash
 
 
 class _AsksForCode(Exception):

@@ -2,11 +2,14 @@
 from collections.abc import Callable
 from typing import Any, Optional, Union
 
+from mmengine.dist import broadcast_object_list
 from mmengine.runner import BaseLoop
 
 from segkit import checkpoint as files
 from segkit.engine import run_state
-from segkit.errors import CheckpointError
+from segkit.engine.full_disk import way_on
+from segkit.engine.last_checkpoint import find_whole_checkpoint
+from segkit.errors import CheckpointError, SegkitError
 
 
 def load(runner: Any, filename: str, map_location: Union[str, Callable] = 'cpu', strict: bool = True) -> dict:
@@ -50,6 +53,24 @@ def _compare_classes(runner: Any, checkpoint: dict, filename: str) -> None:
                                   f"classes as the checkpoint does: {name}_dataloader.dataset.metainfo.")
 
 
+def newest(runner: Any) -> str:
+    """The newest whole checkpoint of the run folder: the first process looks, the others are told.
+
+    Raises:
+        SegkitError: On each process, if there is none.
+    """
+    told: list = [None]
+    if runner.rank == 0:
+        try:
+            told = [find_whole_checkpoint(runner.work_dir, runner.logger.warning)]
+        except SegkitError as error:
+            told = [error]
+    broadcast_object_list(told)
+    if isinstance(told[0], SegkitError):
+        raise told[0]
+    return told[0]
+
+
 def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True,
            map_location: Union[str, Callable] = 'cpu') -> None:
     """Go on from a checkpoint: weights, optimizer, schedules, log, iteration and seed.
@@ -62,7 +83,7 @@ def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_par
         map_location: Where the tensors go first.
 
     Raises:
-        CheckpointError: If it is weights only, does not fit, or was trained with another total batch.
+        CheckpointError: If it is weights only, does not fit, or was trained with another total batch or accumulation.
     """
     runner._resume = True  # also where a person calls this: nothing is initialised after it
     checkpoint = runner.load_checkpoint(filename, map_location)
@@ -74,6 +95,10 @@ def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_par
     if before is not None and batch != before:
         raise CheckpointError(f'{filename} was trained with a total batch of {before}, this run has {batch}.\nSet '
                               'batch_size x processes to the same, or start from its weights with load_from.')
+    counts, before = run_state.accumulative_counts(runner), meta.get('accumulative_counts')
+    if before is not None and counts != before:
+        raise CheckpointError(f'{filename} was trained with optim_wrapper.accumulative_counts={before}, this run has '
+                              f'{counts}.\nSet it to the same, or start from its weights with load_from.')
     runner.train_loop._epoch = meta['epoch']
     runner.train_loop._iter = meta['iter']
     if meta.get('seed') is not None and meta['seed'] != runner.seed:
@@ -106,9 +131,15 @@ def save(runner: Any, path: str, optimizer: bool, schedulers: bool, meta: Option
         schedulers: Whether to keep the state of the learning-rate schedules.
         meta: Facts to keep in the file.
         by_epoch: Whether the file is written at the end of an epoch, not of an iteration.
+
+    Raises:
+        CheckpointError: If it cannot be written; says what was needed and from what the run can go on.
     """
     here = dict(epoch=runner.epoch + by_epoch, iter=runner.iter + (not by_epoch))
     # Hooks of MMEngine's keep a state to come back to in the checkpoint, so they see it before it is written.
     checkpoint = run_state.capture(runner, {**here, **(meta or {})}, optimizer, schedulers)
     runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
-    files.write_atomic(checkpoint, path)
+    try:
+        files.write_atomic(checkpoint, path)
+    except CheckpointError as error:
+        raise CheckpointError(f'{error}\n{way_on(runner.work_dir)}') from error

@@ -2,9 +2,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Optional
-
-from torch import nn
+from typing import Any
 
 from segkit.engine.last_checkpoint import find_last_checkpoint
 from segkit.errors import ConfigError
@@ -20,10 +18,10 @@ MMENGINE_S_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_sc
 def complete(given: dict) -> dict:
     """Runner's keyword arguments with what follows from the others.
 
-    Where data and metric of a validation or test are given, the loop is filled in; where a run is to be resumed, the
-    checkpoint, before a folder is made for it. The run folder's report is written, as MMEngine's own hooks are there,
-    unless ``default_hooks.report`` is None or the visualizer is one that cannot draw it. A hook set to None is left
-    out.
+    Where data and metric of a validation or test are given, the loop is filled in; where a run is to be resumed, a
+    checkpoint has to be there before a folder is made for it. The run folder's report is written, as MMEngine's own
+    hooks are there, unless ``default_hooks.report`` is None or the visualizer is one that cannot draw it. A hook set
+    to None is left out.
 
     Raises:
         ConfigError: If only some of the keys are given that belong together, there is nothing to resume, or
@@ -41,7 +39,7 @@ def complete(given: dict) -> dict:
             raise ConfigError(f'The config has {" and ".join(there)}, but no {" and no ".join(missing)}.\n'
                               'Add what is missing, or set the others to None.')
     if given.get('resume') and given.get('load_from') is None and given.get('train_cfg') is not None:
-        given['load_from'] = find_last_checkpoint(given['work_dir'])
+        find_last_checkpoint(given['work_dir'])  # which of them is whole is looked at once the processes can talk
     if given.get('visualizer') is None:
         given['visualizer'] = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
     given['default_hooks'] = _default_hooks(given)
@@ -91,26 +89,3 @@ def named(key: str, cfg: Any) -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         raise ConfigError(f'{key}: nothing can be built from its values: {error}\nIt is {cfg}.') from error
-
-
-def check_num_classes(model: nn.Module, dataset: Any, name: str) -> None:
-    """Compare how many classes the model and its data have; silent where one does not say.
-
-    Args:
-        model: The segmentor; told are ``num_classes``, its own or its decode head's, and the head's ``out_channels``.
-        dataset: A dataset; told are ``metainfo['classes']``.
-        name: 'train', 'val' or 'test', whose data they are.
-
-    Raises:
-        ConfigError: If they differ.
-    """
-    head = getattr(model, 'decode_head', None)
-    ours: Optional[int] = getattr(model, 'num_classes', getattr(head, 'num_classes', None))
-    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-    if ours is None or not classes or len(classes) == ours:
-        return
-    if getattr(head, 'out_channels', None) == 1 and len(classes) == 2:  # one sigmoid tells two classes apart
-        return
-    raise ConfigError(f'model.num_classes is {ours}, but the dataset of {name}_dataloader has {len(classes)} '
-                      f'classes.\nSet model.num_classes={len(classes)} (--cfg-options num_classes={len(classes)} sets '
-                      f'every head), or {name}_dataloader.dataset.metainfo to {ours} classes.')

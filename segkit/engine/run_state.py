@@ -41,6 +41,7 @@ def capture(runner: Any, meta: dict, optimizer: bool, schedulers: bool) -> dict:
         config_json=json.dumps(plain(runner.cfg.to_dict())),
         seed=runner.seed,
         total_batch=total_batch(runner),
+        accumulative_counts=accumulative_counts(runner),
         experiment_name=runner.experiment_name,
         time=time.strftime('%Y%m%d_%H%M%S'),
         segkit_version=segkit.__version__,
@@ -79,6 +80,14 @@ def total_batch(runner: Any) -> Optional[int]:
     """Images of one iteration over all processes; None where the loader has no fixed batch size."""
     size = runner.train_dataloader.batch_size
     return None if size is None else size * runner.world_size
+
+
+def accumulative_counts(runner: Any) -> int:
+    """Iterations of one update of the weights, of an optimizer wrapper or its config."""
+    wrapper = runner.optim_wrapper
+    if isinstance(wrapper, dict):
+        return wrapper.get('accumulative_counts', 1)
+    return getattr(wrapper, '_accumulative_counts', 1)
 
 
 def interval_numbers(runner: Any) -> dict[str, float]:

@@ -1,8 +1,12 @@
 """Which checkpoint of a run folder is gone on from."""
-import pytest
+from pathlib import Path
 
-from segkit.engine.last_checkpoint import find_last_checkpoint, iteration_of
-from segkit.errors import ConfigError
+import pytest
+import torch
+
+from segkit.checkpoint import hash_file, trusting, verify, write_atomic
+from segkit.engine.last_checkpoint import find_last_checkpoint, find_whole_checkpoint, iteration_of
+from segkit.errors import CheckpointError, ConfigError
 
 
 def test_last_checkpoint_is_the_one_named(tmp_path):
@@ -36,3 +40,122 @@ def test_iteration_of_a_run_folder(tmp_path):
     assert iteration_of(tmp_path) == 200
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_40.pth'))
     assert iteration_of(tmp_path) == 40
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run folder with whole checkpoints at 2, 4 and 6, the last one named."""
+    for number in (2, 4, 6):
+        write_atomic(dict(w=torch.full((500,), number)), tmp_path / f'iter_{number}.pth')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_6.pth'))
+    return tmp_path
+
+
+def damage(path, how):
+    data = bytearray(path.read_bytes())
+    if how == 'cut':
+        data = data[:len(data) // 2]
+    elif how == 'empty':
+        data = b''
+    elif how == 'one bit':
+        data[-600] ^= 4
+    elif how == 'cut, without hash':
+        data = data[:-200]
+        hash_file(path).unlink()
+    path.write_bytes(data)
+
+
+def found(folder):
+    lines = []
+    return Path(find_whole_checkpoint(folder, lines.append)).name, lines
+
+
+def test_whole_newest_one_is_taken_in_silence(folder):
+    before = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
+    assert found(folder) == ('iter_6.pth', [])
+    assert {p: p.stat().st_mtime_ns for p in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize('how', ['cut', 'empty', 'one bit', 'cut, without hash'])
+def test_damaged_newest_one_is_named_and_the_one_before_is_taken(folder, how):
+    damage(folder / 'iter_6.pth', how)
+    name, (line,) = found(folder)
+    assert name == 'iter_4.pth'
+    assert line.startswith('iter_6.pth ') and line.endswith(
+        f'; moved to damaged/, going on from {folder / "iter_4.pth"}') and '\n' not in line
+    assert (folder / 'last_checkpoint').read_text() == str(folder / 'iter_4.pth')
+    assert (folder / 'damaged/iter_6.pth').exists() and not list(folder.glob('iter_6*'))
+    assert found(folder) == ('iter_4.pth', [])  # it is not met again
+    write_atomic(dict(w=1), folder / 'iter_6.pth')  # and its name is free
+    verify(folder / 'iter_6.pth')
+
+
+def test_several_damaged_ones(folder):
+    damage(folder / 'iter_6.pth', 'cut')
+    damage(folder / 'iter_4.pth', 'empty')
+    name, lines = found(folder)
+    assert name == 'iter_2.pth' and [line.split()[0] for line in lines] == ['iter_6.pth', 'iter_4.pth']
+
+
+def test_all_damaged_is_an_error_that_names_each_and_moves_nothing(folder):
+    for number, how in ((2, 'one bit'), (4, 'empty'), (6, 'cut, without hash')):
+        damage(folder / f'iter_{number}.pth', how)
+    before = sorted(folder.rglob('*'))
+    with pytest.raises(CheckpointError) as error:
+        found(folder)
+    text = str(error.value)
+    assert text.startswith(f'--resume: each of the 3 checkpoints in {folder} is damaged:\niter_6.pth ')
+    assert 'iter_4.pth (0 bytes) is damaged' in text and 'iter_2.pth' in text and text.count('\n') < 4
+    assert sorted(folder.rglob('*')) == before
+
+
+def test_the_only_one_is_damaged(tmp_path):
+    (tmp_path / 'iter_6.pth').write_bytes(b'')
+    with pytest.raises(CheckpointError, match='--resume: the only checkpoint in .* is damaged:\niter_6.pth is an'):
+        found(tmp_path)
+
+
+def test_named_one_that_is_gone_is_said(folder):
+    (folder / 'iter_6.pth').unlink()
+    name, (line,) = found(folder)
+    assert name == 'iter_4.pth'
+    assert line == (f'{folder / "last_checkpoint"} names {folder / "iter_6.pth"}, which is gone; going on from '
+                    f'{folder / "iter_4.pth"}')
+    assert found(folder) == ('iter_4.pth', [])
+
+
+def test_what_lies_behind_the_named_one_comes_last(folder):
+    """A run that went on from iter_2 leaves iter_4 and iter_6 of its first life; they are no way back."""
+    (folder / 'last_checkpoint').write_text(str(folder / 'iter_4.pth'))
+    assert found(folder)[0] == 'iter_4.pth'
+    damage(folder / 'iter_4.pth', 'cut')
+    assert found(folder)[0] == 'iter_2.pth'
+    damage(folder / 'iter_2.pth', 'cut')
+    assert found(folder)[0] == 'iter_6.pth'
+
+
+def test_files_of_a_person_s_own_names_in_another_folder(tmp_path):
+    other = tmp_path / 'out'
+    for number in (3, 12):
+        write_atomic(dict(w=1), other / f'state{number}-full.pth')
+    write_atomic(dict(w=1), other / 'other20.pth')
+    (tmp_path / 'last_checkpoint').write_text(str(other / 'state12-full.pth'))
+    damage(other / 'state12-full.pth', 'cut')
+    assert find_whole_checkpoint(tmp_path, lambda line: None) == str(other / 'state3-full.pth')
+    assert (other / 'damaged/state12-full.pth').exists()
+
+
+def test_file_that_asks_for_code_is_no_damage(folder):
+    """It is refused with its reason; going back in silence to an older one would lose what it holds."""
+    torch.save(dict(meta=Path('x')), folder / 'iter_8.pth')
+    (folder / 'last_checkpoint').write_text(str(folder / 'iter_8.pth'))
+    with pytest.raises(CheckpointError, match='asks for .pathlib'):
+        found(folder)
+    with trusting():
+        assert found(folder) == ('iter_8.pth', [])
+
+
+@pytest.mark.parametrize('text', ['', '\n', '\0\0\0'])
+def test_pointer_that_names_nothing(folder, text):
+    (folder / 'last_checkpoint').write_text(text)
+    assert found(folder)[0] == 'iter_6.pth'

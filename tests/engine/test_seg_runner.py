@@ -29,8 +29,8 @@ def test_run_folder_and_checkpoints(run, tmp_path, capsys):
     assert (folder / 'last_checkpoint').read_text() == str(folder / 'iter_6.pth')
     assert 'torch: ' in (folder / 'environment.txt').read_text()
     assert {p.name for p in folder.iterdir()} == {
-        'iter_4.pth', 'iter_6.pth', 'best_mIoU.pth', 'last_checkpoint', 'environment.txt', 'config.py', 'train.log',
-        'vis_data'}
+        *(name + end for name in ('iter_4.pth', 'iter_6.pth', 'best_mIoU.pth') for end in ('', '.sha256')),
+        'last_checkpoint', 'environment.txt', 'config.py', 'train.log', 'vis_data'}
 
     # Loading without any allow-list shows that a file of ours holds plain data only.
     full = torch.load(folder / 'iter_6.pth', weights_only=True)
@@ -236,7 +236,7 @@ def test_checkpoint_of_mmengine_is_resumed(run, tmp_path):
     checkpoint = torch.load(path, weights_only=True)
     checkpoint['message_hub']['log_scalars'] = {'train/loss': HistoryBuffer([1.5, 2.5], [1, 1])}
     del checkpoint['meta']['total_batch']
-    torch.save(checkpoint, path)
+    write_atomic(checkpoint, path)
     runner = run(resume=True)
     runner.train()
     assert runner.message_hub.get_scalar('train/loss').data[0][:2].tolist() == [1.5, 2.5]

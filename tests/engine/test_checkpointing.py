@@ -1,0 +1,110 @@
+"""A run goes on from its newest whole checkpoint, and from no other kind (what is saved: test_seg_runner.py)."""
+import shutil
+
+import pytest
+import torch
+
+from segkit import checkpoint as ckpt
+from segkit.errors import CheckpointError
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)['state_dict']
+
+
+def damage(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+
+
+def names(folder):
+    return {p.name for p in folder.glob('*.pth')}
+
+
+def test_damaged_newest_checkpoint_is_gone_round(run, tmp_path, capsys):
+    run('whole').train()
+    whole, folder = tmp_path / 'whole', tmp_path / 'run'
+    shutil.copytree(whole, folder)
+    damage(folder / 'iter_6.pth')
+    capsys.readouterr()
+    run('run', resume=True).train()
+    out = capsys.readouterr().out
+    assert 'iter_6.pth (' in out and 'moved to damaged/, going on from ' + str(folder / 'iter_4.pth') in out
+    assert f'resumed from {folder / "iter_4.pth"} at iteration 4' in out
+    assert names(folder) == {'iter_4.pth', 'iter_6.pth', 'best_mIoU.pth'}
+    assert names(folder / 'damaged') == {'iter_6.pth'}
+    assert (folder / 'last_checkpoint').read_text() == str(folder / 'iter_6.pth')
+    for name in names(folder):
+        ckpt.verify(folder / name)
+    one, two = weights(whole / 'iter_6.pth'), weights(folder / 'iter_6.pth')
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_damaged_checkpoint_that_is_named_is_an_error_and_never_replaced(run, tmp_path):
+    run().train()
+    damage(tmp_path / 'run/iter_6.pth')
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'run').glob('*.pth*')}
+    for resume in (True, False):
+        with pytest.raises(CheckpointError, match='iter_6.pth .* is damaged: its sha256'):
+            run('run' if resume else 'other', resume=resume, load_from=str(tmp_path / 'run/iter_6.pth')).train()
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / 'run').glob('*.pth*')} == before
+
+
+def test_damaged_best_weights_are_said_and_written_anew(run, tmp_path, capsys):
+    run(train_cfg__max_iters=4).train()
+    damage(tmp_path / 'run/best_mIoU.pth')
+    capsys.readouterr()
+    run(resume=True).train()
+    out = capsys.readouterr().out
+    assert 'best_mIoU.pth (' in out and 'The next validation writes it anew.' in out
+    ckpt.verify(tmp_path / 'run/best_mIoU.pth')
+
+
+@pytest.mark.parametrize('key, value, words', [
+    ('train_dataloader__batch_size', 3, 'trained with a total batch of 2, this run has 3.\nSet batch_size x processes'),
+    ('optim_wrapper__accumulative_counts', 2, 'trained with optim_wrapper.accumulative_counts=1, this run has 2.\nSet'),
+])
+def test_other_batch_is_refused_with_the_reason(run, key, value, words):
+    run(train_cfg__max_iters=2).train()
+    with pytest.raises(CheckpointError, match=words):
+        run(resume=True, **{key: value}).train()
+
+
+def test_accumulation_of_the_checkpoint_is_that_of_the_run(run, tmp_path):
+    run(train_cfg__max_iters=4, optim_wrapper__accumulative_counts=2).train()
+    assert ckpt.load_file(tmp_path / 'run/iter_4.pth')['meta']['accumulative_counts'] == 2
+    run(resume=True, optim_wrapper__accumulative_counts=2).train()
+
+
+PROCESS = """
+import sys, torch.distributed as dist
+from types import SimpleNamespace
+from segkit.engine import checkpointing
+from segkit.errors import SegkitError
+rank = int(sys.argv[1])
+dist.init_process_group('gloo', init_method='file://' + sys.argv[2], rank=rank, world_size=2)
+runner = SimpleNamespace(rank=rank, work_dir=sys.argv[3], logger=SimpleNamespace(warning=lambda line: None))
+try:
+    print(checkpointing.newest(runner))
+except SegkitError as error:
+    print(type(error).__name__, error)
+dist.barrier()
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.parametrize('damaged', [1, 3])
+def test_all_processes_are_told_the_same(tmp_path, damaged):
+    """The second process is never asked what it sees: rank 0 has moved the damaged file by then."""
+    import subprocess
+    import sys
+    for number in (2, 4, 6):
+        ckpt.write_atomic(dict(w=torch.zeros(99)), tmp_path / f'iter_{number}.pth')
+    for number in (6, 4, 2)[:damaged]:
+        damage(tmp_path / f'iter_{number}.pth')
+    jobs = [subprocess.Popen([sys.executable, '-c', PROCESS, str(rank), str(tmp_path / 'meet'), str(tmp_path)],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for rank in (0, 1)]
+    first, second = (job.communicate(timeout=120) for job in jobs)
+    assert first[0] == second[0], (first[1], second[1])
+    assert first[0].startswith(str(tmp_path / 'iter_4.pth') if damaged == 1 else 'CheckpointError --resume: each of')
