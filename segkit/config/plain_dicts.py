@@ -27,7 +27,6 @@ AT: dict[Path, frozenset[str]] = {
     ('randomness',): frozenset({'seed', 'deterministic', 'diff_rank_seed'}),
     ('auto_scale_lr',): frozenset({'base_batch_size', 'enable'}),
     ('custom_imports',): frozenset({'imports', 'allow_failed_imports'}),
-    ('compile',): _parameters(torch.compile, 'model'),
     ('optim_wrapper', 'paramwise_cfg'): frozenset({
         'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult', 'dwconv_decay_mult',
         'dcn_offset_lr_mult', 'bypass_duplicate'}),
@@ -55,6 +54,9 @@ def plain_keys(keys: Path, node: dict) -> Optional[frozenset[str]]:
     """
     if keys in AT:
         return AT[keys]
+    if keys[0] == 'compile' and len(keys) <= 2:  # of all parts or one, whose names the model decides when it is built
+        parts = {key for key, value in node.items() if len(keys) == 1 and isinstance(value, (bool, dict))}
+        return _parameters(torch.compile, 'model') | parts
     if keys[:3] == ('optim_wrapper', 'paramwise_cfg', 'custom_keys') and len(keys) == 4:
         return OF_A_PARAMETER
     if keys[0] == 'optim_wrapper' and keys[-1] == 'clip_grad':

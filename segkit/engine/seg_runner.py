@@ -241,6 +241,8 @@ class SegRunner(Runner):
             CheckpointError: If a checkpoint cannot be read or does not fit.
             DataError: If a file of the data cannot be used.
         """
+        wanted = self.cfg.get('compile')
+        self._to_compile = compiling.plan(run_state.bare(self.model), wanted)
         before = iteration_of(self.work_dir)
         if not self._resume and before is not None:
             self.logger.warning(f'{self.work_dir} holds a run at iteration {before}; --resume goes on from it; this '
@@ -248,9 +250,22 @@ class SegRunner(Runner):
         difference = recipe.difference(self.cfg, self.world_size)
         if difference:
             self.logger.info(difference)
-        with environment.memory_explained(), full_disk_explained(self.work_dir, training=True):
+        with environment.memory_explained(), compiling.explained(wanted), full_disk_explained(self.work_dir, training=True):
             with death_explained(self), StopRequest(self.launcher != 'none') as self.stop_request:
                 return super().train()
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compile the parts that ``compile`` of the config names, once the weights are there."""
+        if target != 'train_step' or not self._to_compile:
+            return
+        done, left_out = compiling.apply(self._to_compile, run_state.bare(self.model), self.world_size)
+        if done:
+            self.logger.info(f'compile: {", ".join(done)}; the first iterations take longer; validations run without')
+            if self.val_loop is not None:
+                self.val_loop.run = compiling.uncompiled(self.val_loop.run)
+        if left_out:
+            self.logger.warning(f'compile: {", ".join(left_out)} runs uncompiled: its batch norm is synchronised over '
+                                f'{self.world_size} processes, which torch.compile cannot take in one piece')
 
     def val(self) -> dict:
         """Validate; returns the scores."""

@@ -62,6 +62,8 @@ class ResidualBlock(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) -> (N, planes * expansion, H / stride, W / stride), rounded up."""
         if self.with_cp and torch.is_grad_enabled():
+            if torch.compiler.is_compiling():
+                return torch.utils.checkpoint.checkpoint(self._residual, x, use_reentrant=False)
             return torch.utils.checkpoint.checkpoint(
                 self._residual, x, use_reentrant=False,
                 context_fn=lambda: (nullcontext(), self._statistics_untouched()))
