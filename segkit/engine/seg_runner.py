@@ -19,7 +19,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from segkit import launchers
-from segkit.engine import checkpointing, cross_checks, environment, protocol, recipe, run_arguments, run_state
+from segkit.engine import (
+    checkpointing,
+    compiling,
+    cross_checks,
+    environment,
+    protocol,
+    recipe,
+    run_arguments,
+    run_state,
+)
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
 from segkit.engine.full_disk import full_disk_explained
@@ -250,9 +259,10 @@ class SegRunner(Runner):
         difference = recipe.difference(self.cfg, self.world_size)
         if difference:
             self.logger.info(difference)
-        with environment.memory_explained(), compiling.explained(wanted), full_disk_explained(self.work_dir, training=True):
-            with death_explained(self), StopRequest(self.launcher != 'none') as self.stop_request:
-                return super().train()
+        with environment.memory_explained(), compiling.explained(wanted), death_explained(self):
+            with full_disk_explained(self.work_dir, training=True):
+                with StopRequest(self.launcher != 'none') as self.stop_request:
+                    return super().train()
 
     def _maybe_compile(self, target: str) -> None:
         """Compile the parts that ``compile`` of the config names, once the weights are there."""
