@@ -88,9 +88,9 @@ class SkippedSamples:
                 new.append(file)
             known[1] += times
         changed, self._pending = any(parts), []
+        bad = f'{len(self.files)} bad file{"" if len(self.files) == 1 else "s"} so far, {self.limit} allowed'
         for file in new if get_rank() == 0 else ():
-            print_log(f'{self.name} data: sample skipped ({len(self.files)} bad files so far, {self.limit} allowed): '
-                      f'{self.files[file][0]}', 'current', WARNING)
+            print_log(f'{self.name} data: sample skipped ({bad}): {self.files[file][0]}', 'current', WARNING)
         if changed:
             self.on_change()
         if len(self.files) > self.limit:

@@ -255,6 +255,36 @@ def test_two_processes_equal_one(tmp_path):
         assert other[3] == 7
 
 
+def _evaluate_with_skipped(rank, world, init_file, result_file):
+    dist.init_process_group('gloo', init_method=f'file://{init_file}', rank=rank, world_size=world)
+    m = metric(5)
+    m.process({}, draws(7, 5)[rank:5:world])  # two of seven could not be read, the second process met both
+    m.skipped = [('x/b.jpg', 'is empty'), ('x/a.jpg', 'is empty')] if rank else []
+    m.evaluate(7)
+    torch.save((m.last_report.images, m.last_report.skipped, m.last_report.protocol_line), f'{result_file}.{rank}')
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_skipped_samples_of_all_processes_are_counted(tmp_path):
+    mp.spawn(_evaluate_with_skipped, (2, tmp_path / 'init', tmp_path / 'result'), nprocs=2)
+    for rank in range(2):
+        images, skipped, line = torch.load(f'{tmp_path / "result"}.{rank}', weights_only=False)
+        assert images == 5 and skipped == (('x/a.jpg', 'is empty'), ('x/b.jpg', 'is empty'))
+        assert line.startswith('protocol: 5 images; ') and line.endswith('; 2 of 7 images skipped: a.jpg, b.jpg')
+
+
+def test_images_that_are_neither_counted_nor_skipped_are_said(monkeypatch):
+    lines = []
+    monkeypatch.setattr('segkit.evaluation.iou_metric.print_log', lambda text, *rest, **more: lines.append(text))
+    for number, expected in ((4, False), (5, True)):
+        m = metric(5)
+        m.skipped = [('a.jpg', 'is empty')]
+        m.process({}, draws(3, 5))
+        m.evaluate(number)
+        assert any('3 images were counted and 1 skipped, but the dataset has 5' in line for line in lines) == expected
+
+
 @pytest.mark.parametrize('num_classes, dtype', [(127, torch.uint8), (150, torch.uint8), (255, torch.uint8),
                                                 (300, torch.int32)])
 def test_many_classes(num_classes, dtype):
