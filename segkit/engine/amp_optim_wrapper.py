@@ -17,12 +17,16 @@ class AmpOptimWrapper(OptimWrapper):
     """Runs the forward pass under autocast, and scales the loss where float16 needs it.
 
     Reference: MMEngine's class of this name, which refuses to run without a GPU. This one runs on CPUs in bfloat16
-    too; bfloat16 has the range of float32, so its loss is not scaled, on no device.
+    too; bfloat16 has the range of float32, so its loss is not scaled, on no device. Validations are in float32 unless
+    ``val_cfg.fp16`` says otherwise.
 
     Args:
         loss_scale: 'dynamic', a fixed factor, or the keyword arguments of ``torch.amp.GradScaler``; for float16.
         dtype: 'float16' or 'bfloat16'; None takes float16 on CUDA and bfloat16 on a CPU.
-        **kwargs: As for :class:`mmengine.optim.OptimWrapper`.
+        **kwargs: As for :class:`mmengine.optim.OptimWrapper`: ``clip_grad``, and ``accumulative_counts`` = n, which
+            gathers the gradients of n iterations into one update. Its loss is the mean of the n losses: what n times
+            the batch gives where the loss is a mean over all pixels and no batch norm takes statistics. With
+            ``avg_non_ignore`` each iteration is a mean over its own valid pixels; batch norm sees one iteration.
 
     Raises:
         ConfigError: If the dtype is unknown, or float16 is asked for on a CPU.
@@ -77,6 +81,6 @@ class AmpOptimWrapper(OptimWrapper):
         """Take over a state; one without 'loss_scaler' (training without AMP so far) leaves the scaler as it is."""
         state_dict = dict(state_dict)
         scaler = state_dict.pop('loss_scaler', None)
-        if scaler and self.loss_scaler.is_enabled():
+        if scaler and self.loss_scaler.is_enabled() and self._fixed_scale is None:
             self.loss_scaler.load_state_dict(scaler)
         super().load_state_dict(state_dict)

@@ -80,10 +80,11 @@ class SegRunner(Runner):
         self.stop_request: Optional[StopRequest] = None  # in a training, what signals ask for
         given = run_arguments.complete(kwargs)
         notices = cross_checks.check(given)
+        given['env_cfg'], overruled = determinism.prepare(randomness, given.get('env_cfg') or {})
         super().__init__(*args, cfg=cfg, randomness=randomness, **given)
         if not isinstance(self.cfg, RunConfig):
             self.cfg = RunConfig.of(self.cfg)
-        for line in notices:
+        for line in [*notices, *overruled]:
             self.logger.info(line)
 
     @classmethod
@@ -143,7 +144,8 @@ class SegRunner(Runner):
             Path(self._log_dir, 'environment.txt').write_text(text)
         several = f', {self.world_size} processes' if self.world_size > 1 else ''
         self.logger.info(f'run folder {self._log_dir} (config.py, environment.txt), '
-                         f'{environment.device_name()}{several}, seed {self.seed}')
+                         f'{environment.device_name()}{several}, seed {self.seed}'
+                         f'{", deterministic" if self.deterministic else ""}')
 
     def get_hooks_info(self) -> str:
         """The names of the hooks; MMEngine's text lists them once for each stage, 80 lines."""
@@ -239,6 +241,8 @@ class SegRunner(Runner):
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
         """The schedules of learning rate and momentum."""
+        # Schedules count iterations; where gradients are gathered over several, the first of these end without a step.
+        warnings.filterwarnings('ignore', message='Detected call of `scheduler.step', category=UserWarning)
         with run_arguments.named('param_scheduler', scheduler):
             return super().build_param_scheduler(scheduler)
 
@@ -260,7 +264,7 @@ class SegRunner(Runner):
         if difference:
             self.logger.info(difference)
         with environment.memory_explained(), compiling.explained(wanted), death_explained(self):
-            with full_disk_explained(self.work_dir, training=True):
+            with full_disk_explained(self.work_dir, training=True), determinism.refusals_explained():
                 with StopRequest(self.launcher != 'none') as self.stop_request:
                     return super().train()
 
@@ -279,13 +283,14 @@ class SegRunner(Runner):
 
     def val(self) -> dict:
         """Validate; returns the scores."""
-        with environment.memory_explained(), death_explained():
+        with environment.memory_explained(), determinism.refusals_explained(), death_explained():
             return super().val()
 
     def test(self) -> dict:
         """Test; returns the scores."""
         with environment.memory_explained(), full_disk_explained(self.work_dir, training=False), death_explained():
-            return super().test()
+            with determinism.refusals_explained():
+                return super().test()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 

@@ -59,6 +59,79 @@ def test_gradients_accumulate_and_are_clipped():
     assert moved.norm() <= 0.1 + 1e-6
 
 
+@pytest.fixture
+def scaled(monkeypatch):
+    """Build a model and a wrapper that scales its loss, as with float16 on CUDA; the scaler is torch's, on the CPU."""
+    scaler = torch.amp.GradScaler
+
+    def build(**kwargs):
+        model, optim = wrapper(**kwargs)
+        scale = 1024.0 if optim._fixed_scale is None else optim._fixed_scale
+        optim.loss_scaler = scaler('cpu', init_scale=scale, growth_interval=2)
+        return model, optim
+
+    return build
+
+
+def update(optim, model, factor=1.0):
+    optim.update_params(factor * model(torch.ones(1, 4)).sum())
+
+
+def test_scaled_gradients_accumulate_and_are_clipped_as_they_are_unscaled(scaled):
+    moves = []
+    for build in (wrapper, scaled):
+        torch.manual_seed(0)
+        model, optim = build(accumulative_counts=2, clip_grad=dict(max_norm=0.5))
+        optim.initialize_count_status(model, 0, 4)
+        start = model.weight.detach().clone()
+        for _ in range(4):
+            update(optim, model)
+        moves.append(start - model.weight.detach())
+    torch.testing.assert_close(*moves)
+
+
+def test_overflow_skips_the_step_and_halves_the_scale(scaled):
+    model, optim = scaled()
+    before = model.weight.detach().clone()
+    update(optim, model, float('inf'))
+    assert torch.equal(model.weight, before)
+    assert optim.loss_scaler.get_scale() == 512.0
+    update(optim, model)
+    assert not torch.equal(model.weight, before)
+
+
+def test_scale_goes_on_where_it_was(scaled):
+    """Grown once, and one step on the way to the next growth."""
+    model, optim = scaled()
+    for _ in range(3):
+        update(optim, model)
+    state = optim.state_dict()
+    assert state['loss_scaler']['scale'] == 2048.0 and state['loss_scaler']['_growth_tracker'] == 1
+    other, resumed = scaled()
+    resumed.load_state_dict(state)
+    assert resumed.loss_scaler.get_scale() == 2048.0
+    update(resumed, other)
+    update(optim, model)
+    assert resumed.loss_scaler.get_scale() == optim.loss_scaler.get_scale() == 4096.0
+
+
+def test_fixed_scale_stays_what_the_config_says(scaled):
+    _, dynamic = scaled()
+    model, fixed = scaled(loss_scale=128.0)
+    fixed.load_state_dict(dynamic.state_dict())
+    for _ in range(3):
+        update(fixed, model)
+        assert fixed.loss_scaler.get_scale() == 128.0
+
+
+def test_run_goes_on_without_amp():
+    """The scaler's state is in the file; a plain wrapper passes it over."""
+    from mmengine.optim import OptimWrapper
+    model, optim = wrapper()
+    update(optim, model)
+    OptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=0.1)).load_state_dict(optim.state_dict())
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_float16_on_a_gpu():
     model, optim = wrapper()
