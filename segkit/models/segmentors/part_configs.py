@@ -85,7 +85,7 @@ def head_config(cfg: dict, shared: dict, backbone: nn.Module, place: str) -> dic
         wanted = cfg.setdefault('in_channels', offered)
         if (list(wanted) if isinstance(wanted, (list, tuple)) else wanted) != offered:
             raise ConfigError(f'{place}.in_channels is {wanted}, but {type(backbone).__name__} gives {offered} at '
-                              f'in_index={in_index}.\nLeave in_channels out: the backbone tells it.')
+                              f'in_index={in_index}; {_maps(backbone)}.\nLeave in_channels out: the backbone tells it.')
     if hasattr(cls, 'dilations_at') and cfg.get('dilations') is None:
         stride = getattr(backbone, 'output_stride', None)
         if stride is None:
@@ -101,9 +101,17 @@ def _offered_channels(backbone: nn.Module, in_index: Union[int, Sequence[int]],
     if channels is None:
         return None
     for index in in_index if isinstance(in_index, (list, tuple)) else [in_index]:
-        if not -len(channels) <= index < len(channels):
-            raise ConfigError(f'{place}.in_index={in_index} is out of range: {type(backbone).__name__} gives '
-                              f'{len(channels)} feature maps, 0 to {len(channels) - 1} (model.backbone.out_indices).')
+        if not isinstance(index, int) or not -len(channels) <= index < len(channels):
+            raise ConfigError(f'{place}.in_index={in_index!r} is out of range: {type(backbone).__name__} gives '
+                              f'{len(channels)} feature maps, 0 to {len(channels) - 1} (model.backbone.out_indices).\n'
+                              f'They are: {_maps(backbone)}.')
     if isinstance(in_index, (list, tuple)):
         return [channels[index] for index in in_index]
     return channels[in_index]
+
+
+def _maps(backbone: nn.Module) -> str:
+    """Each feature map's number, stage and channels, in words."""
+    stages = getattr(backbone, 'out_indices', None) or range(len(backbone.out_channels))
+    return ', '.join(f'{i} (stage {stage + 1}, {channels} channels)'
+                     for i, (stage, channels) in enumerate(zip(stages, backbone.out_channels)))

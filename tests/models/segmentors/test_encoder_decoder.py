@@ -292,9 +292,9 @@ class TestBatchOfOne:
 
     def test_synchronised_norm_on_two_processes_is_let_through(self, small_cfg, monkeypatch):
         monkeypatch.setattr('segkit.models.segmentors.encoder_decoder.get_world_size', lambda: 2)
-        MODELS.build(small_cfg)._check_batch_size(1)
+        MODELS.build(small_cfg).check_batch_size(1)
         with pytest.raises(ConfigError):
-            MODELS.build({**small_cfg, 'norm_cfg': dict(type='BN')})._check_batch_size(1)
+            MODELS.build({**small_cfg, 'norm_cfg': dict(type='BN')}).check_batch_size(1)
 
 
 @pytest.mark.parametrize('change, message', [

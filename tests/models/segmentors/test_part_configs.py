@@ -47,7 +47,8 @@ def test_dilations_follow_the_backbone(stride, wanted):
 
 @pytest.mark.parametrize('cfg, backbone, message', [
     (dict(in_index=3), BACKBONE, r'model.decode_head.in_index=3 is out of range.*3 feature maps'),
-    (dict(in_index=[0, -4]), BACKBONE, 'in_index'),
+    (dict(in_index=[0, -4]), BACKBONE, r'in_index=\[0, -4\] is out of range'),
+    (dict(in_index='3'), BACKBONE, r"in_index='3'.*\nThey are: 0 \(stage 1, \d+ channels\), 1 \(stage 2"),
     (dict(in_channels=2048), BACKBONE, 'in_channels is 2048.*gives 32'),
     (dict(), SimpleNamespace(output_stride=8), 'in_channels is missing'),
     (dict(), SimpleNamespace(out_channels=(8,)), 'dilations is missing'),
