@@ -56,7 +56,7 @@ def test_a_mean_over_valid_pixels_is_not_the_same(run, tmp_path):
     for name, more in (('all', {}), ('valid', valid)):
         run(f'{name}_four', **overrides(FOUR_AT_ONCE), **uneven, **more).train()
         run(f'{name}_one', **overrides(ONE_BY_ONE), **uneven, **more).train()
-    found = {name: difference(weights(tmp_path / f'{name}_four/iter_2.pth'), weights(tmp_path / f'{name}_one/iter_8.pth'))
+    found = {name: difference(*(weights(tmp_path / f'{name}_{end}') for end in ('four/iter_2.pth', 'one/iter_8.pth')))
              for name in ('all', 'valid')}
     assert found['all'] < 1e-6 and found['valid'] > 1e-5
 
