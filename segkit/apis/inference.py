@@ -10,7 +10,8 @@ from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from torch import nn
 
-from segkit.checkpoint import load_file, load_weights, state_dict_of
+from segkit.apis.own_config import is_checkpoint, stored_config
+from segkit.checkpoint import load_file, load_weights, state_dict_of, trusting
 from segkit.config import load_config
 from segkit.engine.run_state import dataset_meta_of
 from segkit.errors import CheckpointError, ConfigError, DataError
@@ -20,17 +21,21 @@ from segkit.structures import SegDataSample
 Image = Union[str, Path, np.ndarray]
 
 
-def init_model(config: Union[str, Path, Config],
-               checkpoint: Optional[str] = None,
+def init_model(config: Union[str, Path, Config, None] = None,
+               checkpoint: Union[str, Path, None] = None,
                device: str = 'cuda:0',
-               cfg_options: Optional[dict] = None) -> nn.Module:
+               cfg_options: Optional[dict] = None,
+               unsafe: bool = False) -> nn.Module:
     """Build a segmentor for prediction.
 
     Args:
-        config: A config file, or a loaded config.
+        config: A config file, or a loaded config. None takes the one that the checkpoint holds, without running code
+            from it; a checkpoint in this place does too.
         checkpoint: A file or URL; None leaves random weights, and that is said.
         device: Where it runs; without CUDA it runs on the CPU, and that is said.
-        cfg_options: Overrides for a config file.
+        cfg_options: Overrides for a config file or the checkpoint's config.
+        unsafe: Let the checkpoint run whatever code it contains, if it asks for some. Only for files you made or
+            trust.
 
     Returns:
         The segmentor in eval mode, with ``cfg`` and ``dataset_meta`` (classes, palette) as attributes.
@@ -39,12 +44,21 @@ def init_model(config: Union[str, Path, Config],
         ConfigError: If the config cannot be used.
         CheckpointError: If the checkpoint cannot be read, or does not fit model or classes.
     """
+    with trusting(unsafe):
+        return _init_model(config, checkpoint, device, cfg_options)
+
+
+def _init_model(config: Any, checkpoint: Any, device: str, cfg_options: Optional[dict]) -> nn.Module:
+    if checkpoint is None and is_checkpoint(config):
+        config, checkpoint = None, config
+    if config is None and checkpoint is None:
+        raise ConfigError('init_model needs a config, or a checkpoint that holds its config (or both); got neither.')
     if isinstance(config, Config):
         cfg = config
         if cfg_options:
             cfg.merge_from_dict(cfg_options)
     else:
-        cfg = load_config(config, cfg_options)
+        cfg = load_config(stored_config(checkpoint) if config is None else config, cfg_options)
     try:
         torch.device(device)
     except RuntimeError as error:
@@ -58,7 +72,7 @@ def init_model(config: Union[str, Path, Config],
         print_log('no checkpoint: the predictions are those of random weights', 'current', level=30)
     else:
         content = load_file(checkpoint)
-        load_weights(model, state_dict_of(content), source=str(checkpoint))
+        load_weights(model, state_dict_of(content, str(checkpoint)), source=str(checkpoint))
         meta = dataset_meta_of(content) or meta
     classes = meta.get('classes')
     if classes is not None and len(classes) != model.num_classes:

@@ -8,8 +8,12 @@ from torch import Tensor, nn
 from segkit.errors import CheckpointError
 
 
-def state_dict_of(checkpoint: Mapping) -> dict[str, Tensor]:
+def state_dict_of(checkpoint: Mapping, source: str = 'The checkpoint') -> dict[str, Tensor]:
     """The weights in what :func:`load_file` returned, without the prefix that DistributedDataParallel adds.
+
+    Args:
+        checkpoint: What was read.
+        source: What it is called in the error.
 
     Raises:
         CheckpointError: If there are none.
@@ -19,7 +23,7 @@ def state_dict_of(checkpoint: Mapping) -> dict[str, Tensor]:
     weights = {key: value for key, value in weights.items() if isinstance(value, Tensor)}
     if not weights:
         keys = ', '.join(map(str, list(checkpoint)[:8]))
-        raise CheckpointError(f"The checkpoint holds no weights; a dict of tensors, or one under 'state_dict', was "
+        raise CheckpointError(f"{source} holds no weights; a dict of tensors, or one under 'state_dict', was "
                               f'expected.\nIts keys: {keys}.')
     if all(key.startswith('module.') for key in weights):
         weights = {key[len('module.'):]: value for key, value in weights.items()}

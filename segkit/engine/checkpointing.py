@@ -30,7 +30,7 @@ def load(runner: Any, filename: str, map_location: Union[str, Callable] = 'cpu',
         runner.logger.warning(f'{filename} holds an average of the weights (EMAHook), which this config does not keep '
                               'up; the run goes on from the weights that were trained.')
     _compare_classes(runner, checkpoint, filename)
-    weights = files.state_dict_of(checkpoint)
+    weights = files.state_dict_of(checkpoint, filename)
     report = files.load_weights(run_state.bare(runner.model), weights, strict, source=filename)
     runner._has_loaded = True
     runner.logger.info(f'{len(report.fitting)} tensors from {filename}')

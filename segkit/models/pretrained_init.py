@@ -43,7 +43,7 @@ class Pretrained:
 
     def __call__(self, module: nn.Module) -> None:
         try:
-            weights = state_dict_of(load_file(self.checkpoint, self.map_location))
+            weights = state_dict_of(load_file(self.checkpoint, self.map_location), self.checkpoint)
         except CheckpointError as error:
             text = str(error)
             raise CheckpointError(text if 'init_cfg' in text else
