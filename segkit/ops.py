@@ -152,6 +152,9 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
 def _resized_cross_entropy(logits: Tensor, labels: Tensor, weight: Optional[Tensor], ignore_index: int,
                            align_corners: bool) -> Tensor:
     scores = resize_logits(logits, labels.shape[-2:], align_corners)
+    if scores.is_cuda and torch.are_deterministic_algorithms_enabled():
+        # The sum within the kernel is added up in no fixed order on CUDA, and torch refuses it in this mode.
+        return F.cross_entropy(scores, labels, weight=weight, ignore_index=ignore_index, reduction='none').sum()
     return F.cross_entropy(scores, labels, weight=weight, ignore_index=ignore_index, reduction='sum')
 
 

@@ -89,6 +89,29 @@ def test_upsampled_cross_entropy_is_the_plain_one(align_corners, weighted):
         torch.testing.assert_close(ops.upsampled_cross_entropy(logits, labels, weight, 255, align_corners), wanted)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='torch refuses operations on CUDA alone')
+@pytest.mark.parametrize('weighted', [False, True])
+def test_upsampled_cross_entropy_has_no_operation_that_deterministic_runs_refuse(weighted):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 5, 9, 7, generator=generator).cuda()
+    labels = torch.randint(0, 5, (2, 40, 30), generator=generator).cuda()
+    labels[:, :4] = 255
+    weight = torch.rand(5, generator=generator).cuda() if weighted else None
+    results = []
+    for deterministic in (False, True, True):
+        torch.use_deterministic_algorithms(deterministic)
+        try:
+            scores = logits.clone().requires_grad_()
+            loss = ops.upsampled_cross_entropy(scores, labels, weight)
+            loss.backward()
+            ops.confusion_matrix(ops.predicted_classes(ops.resize_logits(scores, (40, 30))), labels, 5)
+        finally:
+            torch.use_deterministic_algorithms(False)
+        results.append((loss.detach(), scores.grad))
+    torch.testing.assert_close(results[0], results[1])
+    assert all(torch.equal(a, b) for a, b in zip(results[1], results[2]))
+
+
 def test_upsampled_cross_entropy_gradient_is_numerically_right():
     logits, labels = make(n=2, k=3, small=(2, 3), full=(5, 4), dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda x: ops.upsampled_cross_entropy(x, labels), logits.requires_grad_())

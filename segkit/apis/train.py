@@ -3,7 +3,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Optional
 
-from segkit.apis.arguments import Parser, add_common, load, say
+from segkit.apis.arguments import Parser, add_common, load, say, started
 from segkit.launchers import number_of_processes
 
 EXAMPLE = """example:
@@ -20,6 +20,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--resume', action='store_true',
                    help='go on from the latest checkpoint of the run folder, or from load_from of the config')
     p.add_argument('--amp', action='store_true', help='mixed precision: float16 on CUDA, bfloat16 on a CPU')
+    p.add_argument('--deterministic', action='store_true',
+                   help='the same bits at each start on one machine: slower on CUDA, and what torch cannot compute so '
+                   'is refused; on a CPU they are the same without it (default: randomness.deterministic, else off)')
+    p.add_argument('--seed', type=int, metavar='N',
+                   help='seed of weights, draws, augmentation and dropout (default: randomness.seed of the config, '
+                   'else 0)')
     p.add_argument('--match-recipe', action='store_true',
                    help="take the config's total batch on this number of processes, by accumulating batches or by "
                    'smaller ones, with all iteration counts rescaled (default: the batch per process as stated)')
@@ -38,6 +44,16 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Train what the command line says."""
     args = parser().parse_args(argv)
+    with started(args):
+        train(args)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train what parsed arguments say.
+
+    Raises:
+        ConfigError: If the config lacks what a training needs, or two flags do not go together.
+    """
     cfg = load(args)
     from segkit.engine import SegRunner, recipe
     from segkit.engine.environment import leave_process_group
@@ -54,6 +70,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
             raise ConfigError(f'--amp turns OptimWrapper into AmpOptimWrapper, but optim_wrapper.type is {kind!r}.')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    if args.deterministic:
+        cfg.randomness = dict(cfg.get('randomness') or {}, deterministic=True)
+    if args.seed is not None:
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
     if args.match_recipe:
         for line in recipe.match(cfg, number_of_processes(args.launcher)):
             say(line)

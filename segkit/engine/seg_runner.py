@@ -23,6 +23,7 @@ from segkit.engine import (
     checkpointing,
     compiling,
     cross_checks,
+    determinism,
     environment,
     protocol,
     recipe,

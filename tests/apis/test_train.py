@@ -32,6 +32,24 @@ def test_resume_and_amp(tiny_config, tmp_path, capsys):
     assert torch.load(tmp_path / 'run/iter_6.pth')['optimizer']['loss_scaler'] is not None
 
 
+def test_seed_and_deterministic(tiny_config, tmp_path, capsys):
+    args = [str(tiny_config), '--work-dir', str(tmp_path / 'run'), '--seed', '7', '--deterministic', '--cfg-options',
+            'train_cfg.max_iters=2', '+env_cfg.cudnn_benchmark=True']
+    try:
+        train.main(args)
+        assert torch.are_deterministic_algorithms_enabled() and torch.backends.cudnn.deterministic
+        assert not torch.backends.cudnn.benchmark
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.backends.cudnn.deterministic = False
+    out = capsys.readouterr().out
+    assert 'seed 7, deterministic' in out and 'env_cfg.cudnn_benchmark=True is overruled' in out
+    assert torch.load(tmp_path / 'run/iter_2.pth')['meta']['seed'] == 7
+    assert "'deterministic': True" in (tmp_path / 'run/environment.txt').read_text()
+    for wrong in ('-1', str(2**32)):
+        assert 'randomness.seed' in error_of(train.main, [*args[:4], wrong, '--work-dir', tmp_path / 'x'], capsys)
+
+
 def test_work_dir_is_the_command_line_s_then_the_config_s_then_by_name(tiny_config, tmp_path, monkeypatch):
     from segkit.apis.arguments import load
     monkeypatch.chdir(tmp_path)
