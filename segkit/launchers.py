@@ -5,12 +5,17 @@ same in variables of their own; :func:`adopt` gives them torch's names. It runs 
 """
 import os
 import re
+import socket
+import struct
+import sys
+from typing import Optional
 
 from segkit.errors import ConfigError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 NEEDED = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
 DEFAULT_PORT = 29500
+SIOCGIFADDR = 0x8915  # asks Linux for an interface's address
 # torch's name, and those under which a launcher sets it, the first that is there counting.
 NAMES = {
     'slurm': dict(RANK=['SLURM_PROCID'], WORLD_SIZE=['SLURM_STEP_NUM_TASKS', 'SLURM_NTASKS'],
@@ -65,6 +70,10 @@ def adopt(launcher: str) -> None:
         if not os.environ[name].isdigit():
             raise ConfigError(f'--launcher {launcher}: expected a number in the environment variable {name}, got '
                               f'{os.environ[name]!r}.\n{HINTS[launcher]}')
+    if 'GLOO_SOCKET_IFNAME' not in os.environ:
+        interface = interface_towards(os.environ['MASTER_ADDR'])
+        if interface is not None:
+            os.environ['GLOO_SOCKET_IFNAME'] = interface
 
 
 def number_of_processes(launcher: str) -> int:
@@ -73,6 +82,33 @@ def number_of_processes(launcher: str) -> int:
         return 1
     adopt(launcher)
     return int(os.environ['WORLD_SIZE'])
+
+
+def interface_towards(address: str) -> Optional[str]:
+    """The network interface that leads to an address; None where it is this machine's loopback, or cannot be told.
+
+    Left alone, gloo takes the address of this machine's own name, which many systems keep as 127.0.1.1: no other
+    machine reaches it there.
+    """
+    if sys.platform != 'linux':
+        return None
+    import fcntl
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.connect((address, 1))  # sends nothing; the system only looks up the way
+            own = s.getsockname()[0]
+            if own.startswith('127.'):
+                return None
+            for _, name in socket.if_nameindex():
+                try:
+                    answer = fcntl.ioctl(s, SIOCGIFADDR, struct.pack('256s', name.encode()[:15]))
+                except OSError:  # an interface without an address
+                    continue
+                if socket.inet_ntoa(answer[20:24]) == own:
+                    return name
+    except OSError:
+        return None
+    return None
 
 
 def first_host(nodes: str) -> str:

@@ -1,4 +1,7 @@
 """Variables of launchers under torch's names."""
+import socket
+import sys
+
 import pytest
 
 from segkit import launchers
@@ -8,7 +11,7 @@ from segkit.errors import ConfigError
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch):
     """No launcher's variable at first, and none left behind."""
-    names = [*launchers.NEEDED, 'PORT', 'SLURM_NODELIST', 'SLURM_STEP_NODELIST', 'SLURM_JOB_ID',
+    names = [*launchers.NEEDED, 'PORT', 'GLOO_SOCKET_IFNAME', 'SLURM_NODELIST', 'SLURM_STEP_NODELIST', 'SLURM_JOB_ID',
              *(one for table in launchers.NAMES.values() for theirs in table.values() for one in theirs)]
     for name in names:
         monkeypatch.setenv(name, 'x')  # remembers what to put back
@@ -71,3 +74,30 @@ def test_without_a_launcher_there_is_one_process(bare_environment):
                                           ('r[1-2]n[10,12]', 'r1n10'), ('c[08,10-12].lab', 'c08.lab')])
 def test_the_first_machine_of_a_list(nodes, first):
     assert launchers.first_host(nodes) == first
+
+
+def test_gloo_takes_the_interface_towards_the_meeting_point(bare_environment):
+    setenv(bare_environment, RANK=0, WORLD_SIZE=2, LOCAL_RANK=0, MASTER_ADDR='far', MASTER_PORT=1)
+    bare_environment.setattr(launchers, 'interface_towards', lambda address: f'eth-{address}')
+    launchers.adopt('pytorch')
+    assert seen('GLOO_SOCKET_IFNAME') == ('eth-far', )
+    setenv(bare_environment, GLOO_SOCKET_IFNAME='ib0')  # what the user says wins
+    launchers.adopt('pytorch')
+    assert seen('GLOO_SOCKET_IFNAME') == ('ib0', )
+
+
+def test_no_interface_is_named_for_this_machine_or_an_unknown_one():
+    assert launchers.interface_towards('127.0.0.1') is None
+    assert launchers.interface_towards('no.such.machine.invalid') is None
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='asks Linux')
+def test_the_interface_of_an_address_is_found():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(('192.0.2.1', 1))  # an address of documentation; nothing is sent
+        except OSError:
+            pytest.skip('this machine has no network')
+        if s.getsockname()[0].startswith('127.'):
+            pytest.skip('this machine has no network')
+    assert launchers.interface_towards('192.0.2.1') in [name for _, name in socket.if_nameindex()]

@@ -60,7 +60,9 @@ def report(kind: str, text: str) -> None:
         rank = int(os.environ['RANK'])
         Path(folder, f'{rank}.json').write_text(json.dumps(dict(kind=kind, text=text, rank=rank, time=time.time())))
     else:
-        print(text, file=sys.stderr, flush=True)
+        rank = os.environ.get('RANK', '0')  # torchrun and srun let each process speak
+        print(text if rank == '0' else text.replace('error: ', f'error in process {rank}: ', 1), file=sys.stderr,
+              flush=True)
 
 
 def _fail(message: str, argv: Sequence[str]) -> None:

@@ -104,10 +104,10 @@ def start_process_group(launcher: str, dist_cfg: dict) -> None:
                                              timeout=timedelta(seconds=timeout) if timeout else None)
     except (RuntimeError, ValueError, TypeError) as error:
         place = f'{os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}'
-        raise ConfigError(f'process {os.environ["RANK"]} of {os.environ["WORLD_SIZE"]} could not meet the others at '
-                          f'{place} over {backend}: {str(error).splitlines()[0][:200]}\nMASTER_ADDR has to be the '
-                          'machine of process 0, the port free there and open to the others; MASTER_PORT (PORT for the '
-                          'tools) names another one.') from error
+        raise ConfigError(f'{os.environ["WORLD_SIZE"]} processes could not meet at {place} over {backend}: '
+                          f'{str(error).splitlines()[0][:200]}\nMASTER_ADDR has to be the machine of process 0, the '
+                          'port free there and open to the others; MASTER_PORT (PORT for\nthe tools) names another. '
+                          'Network interfaces are named by GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME.') from error
 
 
 def leave_process_group() -> None:

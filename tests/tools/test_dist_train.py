@@ -26,30 +26,108 @@ def script(name, *args):
                           env=environment, timeout=300)
 
 
+def trained(folder):
+    """Losses by iteration and the state at the end, of a run folder."""
+    rows = [json.loads(row) for row in (folder / 'vis_data/scalars.json').open()]
+    state = torch.load(Path((folder / 'last_checkpoint').read_text().strip()), weights_only=True)
+    return {row['step']: row['loss'] for row in rows if 'loss' in row}, state
+
+
+def assert_alike(a, b):
+    """The same training: losses to the rounding of the log, weights and buffers to that of float32."""
+    assert a[0] == pytest.approx(b[0], abs=1e-4) and a[0]
+    for key, value in b[1]['state_dict'].items():
+        assert torch.allclose(a[1]['state_dict'][key].float(), value.float(), rtol=1e-4, atol=1e-5), key
+
+
+@pytest.fixture
+def each_loss(tiny_config):
+    """The tiny config without dropout, which each process draws for itself, and with every loss on record."""
+    text = tiny_config.read_text().replace('dropout_ratio=0.1', 'dropout_ratio=0.')
+    tiny_config.write_text(text.replace("type='ProgressHook', interval=2", "type='ProgressHook', interval=1"))
+    return tiny_config
+
+
 @pytest.mark.slow
-def test_two_processes_train_as_one_and_count_each_image_once(tiny_config, tmp_path):
-    from segkit.apis import test as test_tool
+@pytest.mark.parametrize('processes, batch', [(2, 2), (4, 1)])
+def test_processes_train_as_one(each_loss, tmp_path, processes, batch):
     from segkit.apis import train
-    options = ['--cfg-options', 'model.decode_head.dropout_ratio=0.']  # each process draws its own dropout
-    done = script('dist_train.sh', tiny_config, 2, '--work-dir', tmp_path / 'two', *options)
+    done = script('dist_train.sh', each_loss, processes, '--work-dir', tmp_path / 'several', '--cfg-options',
+                  f'train_dataloader.batch_size={batch}')
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count('iter 2/6') == 1 and '2 processes' in done.stdout  # one of them speaks
-    train.main([str(tiny_config), '--work-dir', str(tmp_path / 'one'), *options, 'train_dataloader.batch_size=4'])
+    assert done.stdout.count('iter 2/6') == 1 and f'{processes} processes' in done.stdout  # one of them speaks
+    train.main([str(each_loss), '--work-dir', str(tmp_path / 'one'), '--cfg-options', 'train_dataloader.batch_size=4'])
+    several, one = trained(tmp_path / 'several'), trained(tmp_path / 'one')
+    assert several[1]['meta']['total_batch'] == one[1]['meta']['total_batch'] == 4
+    assert_alike(several, one)
 
-    two, one = (torch.load(tmp_path / name / 'iter_6.pth', weights_only=True) for name in ('two', 'one'))
-    assert two['meta']['total_batch'] == one['meta']['total_batch'] == 4
-    for key, value in one['state_dict'].items():
-        assert torch.allclose(two['state_dict'][key].float(), value.float(), rtol=1e-4, atol=1e-5), key
-    losses = [[json.loads(row)['loss'] for row in (tmp_path / name / 'vis_data/scalars.json').open() if '"loss"' in row]
-              for name in ('two', 'one')]
-    assert len(losses[0]) == 3
 
-    checkpoint = tmp_path / 'one/iter_6.pth'
-    done = script('dist_test.sh', tiny_config, checkpoint, 2, '--work-dir', tmp_path / 'two')
+@pytest.mark.slow
+def test_two_machines_train_as_one(each_loss, tmp_path):
+    """Two launches that meet at a port, as two machines do."""
+    port = free_port()
+
+    def begin(node):
+        environment = dict(os.environ, PYTHON=sys.executable, PORT=port, NNODES='2', NODE_RANK=str(node),
+                           MASTER_ADDR='127.0.0.1')
+        return subprocess.Popen(['bash', str(ROOT / 'tools/dist_train.sh'), str(each_loss), '1', '--work-dir',
+                                 str(tmp_path / 'two')], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env=environment)
+
+    machines = [begin(1), begin(0)]
+    ends = [machine.communicate(timeout=300) for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], ends
+    assert 'machine 1 of 2 (0 to 1): 1 of 2 processes' in ends[0][0] and 'iter 6/6' in ends[1][0]
+    assert 'iter 6/6' not in ends[0][0]  # only the first process of all speaks
+    done = script('dist_train.sh', each_loss, 2, '--work-dir', tmp_path / 'one')
     assert done.returncode == 0, done.stderr
-    assert 'protocol: 5 images' in done.stdout  # five do not divide by two
-    test_tool.main([str(tiny_config), str(checkpoint), '--work-dir', str(tmp_path / 'one')])
-    assert (tmp_path / 'two/test/metrics.json').read_text() == (tmp_path / 'one/test/metrics.json').read_text()
+    two, one = trained(tmp_path / 'two'), trained(tmp_path / 'one')
+    assert two[0] == one[0]
+    assert all(torch.equal(two[1]['state_dict'][key], value) for key, value in one[1]['state_dict'].items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('images, processes', [(5, 2), (5, 3), (1, 2)])  # one process of the last has no image at all
+def test_each_image_counts_once(tiny_config, tmp_path, trained_tiny, images, processes):
+    from segkit.apis import test as test_tool
+    options = ['--cfg-options', f'test_dataloader.dataset.indices={images}',
+               'default_hooks.report=dict(type="RunReportHook")']
+    test_tool.main([str(tiny_config), str(trained_tiny), '--work-dir', str(tmp_path / 'one'), *options])
+    done = script('dist_test.sh', tiny_config, trained_tiny, processes, '--work-dir', tmp_path / 'several', *options)
+    assert done.returncode == 0, done.stderr
+    assert f'protocol: {images} image' in done.stdout
+    for name in ('confusion_matrix.csv', 'metrics.json'):
+        assert (tmp_path / 'several/test' / name).read_bytes() == (tmp_path / 'one/test' / name).read_bytes()
+
+
+@pytest.fixture
+def trained_tiny(tiny_config, tmp_path):
+    from segkit.apis import train
+    train.main([str(tiny_config), '--work-dir', str(tmp_path / 'run'), '--cfg-options', 'train_cfg.max_iters=1'])
+    return tmp_path / 'run/iter_1.pth'
+
+
+@pytest.mark.slow
+def test_errors_are_said_once_and_a_stop_can_be_resumed(tiny_config, tmp_path):
+    wrong = script('dist_train.sh', tiny_config, 2, '--cfg-options', 'model.backbonee.depth=3')
+    assert wrong.returncode == 2
+    assert wrong.stderr == "error: model.backbonee: EncoderDecoder takes no 'backbonee'.\nNearest: model.backbone\n"
+
+    process = subprocess.Popen(
+        ['bash', str(ROOT / 'tools/dist_train.sh'), str(tiny_config), '2', '--work-dir', str(tmp_path / 'run'),
+         '--cfg-options', 'train_cfg.max_iters=100000', 'train_cfg.val_interval=100000',
+         'default_hooks.checkpoint.interval=100000'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=dict(os.environ, PYTHON=sys.executable, PORT=free_port()))
+    for line in process.stdout:
+        if line.startswith('iter 4/'):
+            break
+    process.terminate()
+    rest = process.communicate(timeout=120)[0]
+    assert process.returncode == 143, rest
+    assert 'Traceback' not in rest and rest.count('stopped by SIGTERM') == 1
+    assert len(list((tmp_path / 'run').glob('iter_*.pth'))) == 1
+    command = next(line for line in rest.splitlines() if 'dist_train.sh' in line)
+    assert command.endswith('default_hooks.checkpoint.interval=100000 --resume')
 
 
 @pytest.mark.parametrize('name, few', [('dist_train.sh', ['x.py']), ('dist_test.sh', ['x.py', 'y.pth'])])
