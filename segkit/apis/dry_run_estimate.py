@@ -1,13 +1,14 @@
 """What the real run will cost: measured where it can be, else extended from small steps.
 
 Time on a CPU: steps of two sizes are timed, and a line through them over their floating-point operations is extended
-to the operations of the real step; a real step that is short is timed itself. Reading the data is timed with the real
-pipeline in this process; loader processes hide it as far as the training leaves cores free.
+to the operations of the real step; a real step that is short is timed itself. One process of one thread is timed by the
+processor time it used, so that others on the machine do not count; what they took is said beside it. Reading the data
+is timed with the real pipeline in this process; loader processes hide it as far as the training leaves cores free.
 
 Memory on a CPU: the allocations of a real step, counted on tensors without values (see
 :mod:`segkit.engine.step_simulation`), and beside them what the process had before, the optimizer's state, averaged
-weights, and the gradient buckets of several processes. Left out: workspaces of oneDNN, the allocator's reserve, loader
-processes, the validation.
+weights, and the gradient buckets of several processes. Left out: the allocator's reserve, loader processes, the
+validation.
 
 On CUDA at full size both are measured: the shortest of five steps behind the first two, and the allocator's peak.
 """
@@ -41,7 +42,7 @@ class Measured:
         real: Shape of the real step.
         steps: (shape, seconds) of each timed step, the smaller first.
         peak_bytes: The most that the CUDA allocator gave out; None on a CPU.
-        share: Of its processors, what the process got in the shortest steps; 1 on CUDA.
+        share: Of its core, what the process got; 1 where that cannot be told.
     """
 
     real: Shape
@@ -61,7 +62,7 @@ class Costs:
         memory: What the peak consists of, in bytes, by name.
         stairs: The network's shapes in a real step; empty where nothing was simulated.
         fault: Why nothing was; empty where it was.
-        share: Of its processors, what the process got while it was timed.
+        share: Of its core, what the process got while it was timed.
     """
 
     step_seconds: float
@@ -103,7 +104,8 @@ def measure(runner: Any, batch: dict, reduced: bool, started: float) -> Measured
     stride = stride_of(model)
     first = (min(IMAGES, len(batch['inputs'])), channels, *small_size(size, stride))
     timed(first)
-    second = [_second(first, found.real, found.steps[0][1], ROOM - (time.perf_counter() - started), stride)]
+    left = ROOM - (time.perf_counter() - started)
+    second = [_second(first, found.real, found.steps[0][1] / found.share, left, stride)]
     broadcast_object_list(second)
     if second[0] != first:
         timed(second[0])
@@ -125,16 +127,19 @@ def _pixels(shape: Shape) -> int:
 
 
 def _seconds(runner: Any, batch: dict) -> tuple[float, float]:
-    """Seconds of a training step, the update included, and the share of its processors that the process got."""
+    """Seconds of a training step, the update included, and the share of its core that the process got.
+
+    One process of one thread never waits for another, so its processor time is what it takes on a core of its own.
+    """
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     start, used = time.perf_counter(), time.process_time()
     runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper)
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-        return time.perf_counter() - start, 1.
-    seconds = time.perf_counter() - start
-    return seconds, min((time.process_time() - used) / seconds / torch.get_num_threads(), 1.)
+    seconds, used = time.perf_counter() - start, time.process_time() - used
+    alone = not torch.cuda.is_available() and torch.get_num_threads() == 1 and runner.world_size == 1
+    return (used, min(used / seconds, 1.)) if alone else (seconds, 1.)
 
 
 def estimate(cfg: Any, measured: Measured, facts: Facts, process_bytes: float, read_seconds: float) -> Costs:

@@ -219,14 +219,13 @@ def costs(found: Costs, facts: Facts) -> list[str]:
                   f'{_long(facts.iterations * seconds)} for all {facts.iterations:,} without validations'),
              _row('', f'from {found.basis}')]
     if found.share < BUSY:
-        lines.append(_row('', f'others use this machine: the process got {found.share:.0%} of its '
-                          f'{"core" if torch.get_num_threads() == 1 else "cores"}; alone an iteration would take about '
-                          f'{found.step_seconds * found.share + found.read_seconds:.3g} s'))
+        lines.append(_row('', f'on a core of its own; at the {found.share:.0%} that others left of it just now, 1,000 '
+                          f'iterations take {_long(1000 * seconds / found.share)}'))
     if found.memory:
         listed = ', '.join(f'{name} {_gigabytes(value)}' for name, value in found.memory.items())
         lines += [_row('memory', f'{_gigabytes(sum(found.memory.values()))} in {several}: {listed}')]
         if 'weights' in found.memory:
-            lines.append(_row('', "of a step without values; not in it: oneDNN's workspaces, loader processes, "
+            lines.append(_row('', "of a step without values; not in it: the allocator's reserve, loader processes, "
                               'validation'))
     if found.fault:
         lines.append(_row('', f'the step could not be simulated ({found.fault}): no memory, and time by pixels'))

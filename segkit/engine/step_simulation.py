@@ -2,8 +2,8 @@
 
 The step is run on tensors that have shapes but no values (torch's FakeTensorMode). Every allocation is counted while
 it lives, so the peak is that of the step itself: weights, gradients, activations and what operations return on the
-way. What an operation needs inside (workspaces of cuDNN or oneDNN), what the allocator keeps in reserve, and the
-loader processes are not in it.
+way; on a CPU also a copy of each tensor of the convolution at hand, since oneDNN brings them into its own layout. Other
+workspaces, what the allocator keeps in reserve, and the loader processes are not in it.
 """
 import contextlib
 import weakref
@@ -20,6 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from segkit.engine.shape_trace import Stair, watch_model
 from segkit.registry import MODELS
+
+CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default)
 
 
 class StepCost(NamedTuple):
@@ -53,9 +55,14 @@ class LiveBytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: Optional[dict] = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        for value in tree_iter(result):
-            if isinstance(value, Tensor):
-                self._note(value.untyped_storage())
+        found = [value for value in tree_iter(result) if isinstance(value, Tensor)]
+        for value in found:
+            self._note(value.untyped_storage())
+        if func in CONVOLUTIONS:
+            found += [value for value in tree_iter(args) if isinstance(value, Tensor)]
+            if found[0].device.type == 'cpu':
+                copies = sum(value.numel() * value.element_size() for value in found)
+                self.peak = max(self.peak, self.live + copies)
         return result
 
     def _note(self, storage: Any) -> None:
