@@ -3,11 +3,14 @@ import argparse
 import difflib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import segkit
 from segkit.apis.cli import report
+from segkit.apis.own_config import folder_of, stored_config
 from segkit.launchers import LAUNCHERS, adopt
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
                         help='override values of the config, for example train_cfg.max_iters=1000 crop_size=(256,256); '
                         'one that reaches nothing is refused, +KEY=VALUE adds a new key')
+    add_unsafe_load(parser)
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none',
                         help='how the processes of a distributed run were started (default: none); '
                         'dist_train.sh and dist_test.sh set it')
@@ -42,22 +46,41 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
 
 
+def add_unsafe_load(parser: argparse.ArgumentParser) -> None:
+    """Add the option that lets files run code."""
+    parser.add_argument('--unsafe-load', action='store_true',
+                        help='let a checkpoint that asks for it run whatever code it contains, for this command; only '
+                        'for files you made or trust (default: such a file is refused)')
+
+
 def say(line: str) -> None:
     """Print a line at once, in the first process of a run."""
     if int(os.environ.get('RANK', 0)) == 0:
         print(line, flush=True)
 
 
+@contextmanager
+def started(args: argparse.Namespace) -> Iterator[None]:
+    """Say what is begun, at once, since the imports behind it take seconds; files are trusted inside if so typed."""
+    if 'launcher' in args:
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+        adopt(args.launcher)
+    say(f'segkit {segkit.__version__}: {args.config or args.checkpoint}')
+    from segkit.checkpoint import trusting
+    with trusting(args.unsafe_load):
+        yield
+
+
 def load(args: argparse.Namespace) -> 'Config':
-    """Load the config of parsed arguments; says so at once, since the imports behind it take seconds."""
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    adopt(args.launcher)
-    say(f'segkit {segkit.__version__}: {args.config}')
+    """Load the config of parsed arguments, or the one in the checkpoint where no config is among them."""
     from segkit.config import load_config
-    cfg = load_config(args.config, args.cfg_options, say=say)
+    own = args.config is None
+    cfg = load_config(stored_config(args.checkpoint) if own else args.config, args.cfg_options, say=say)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
+    elif own:
+        cfg.work_dir = folder_of(args.checkpoint)
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
     return cfg

@@ -29,12 +29,14 @@ class MMSegInferencer:
 
     Args:
         model: A config file, the name of one below configs/, a loaded config, or a model from
-            :func:`segkit.apis.init_model`.
+            :func:`segkit.apis.init_model`; None takes the config that the weights' file holds.
         weights: A checkpoint file or URL.
         classes: Class names, instead of those the checkpoint names.
         palette: (r, g, b) of each class, 0 to 255, instead of the checkpoint's.
         dataset_name: A registered dataset whose classes and palette to take, such as 'PascalVOCDataset'.
         device: Where it runs; None takes CUDA where there is some.
+        unsafe: Let the file of weights run whatever code it contains, if it asks for some. Only for files you made or
+            trust.
 
     Shape:
         images (H, W, 3) uint8 BGR -> index masks (H, W).
@@ -45,16 +47,17 @@ class MMSegInferencer:
     """
 
     def __init__(self,
-                 model: Union[str, Path, Config, nn.Module],
+                 model: Union[str, Path, Config, nn.Module, None] = None,
                  weights: Optional[str] = None,
                  classes: Optional[Sequence[str]] = None,
                  palette: Optional[Sequence[Sequence[int]]] = None,
                  dataset_name: Optional[str] = None,
-                 device: Optional[str] = None) -> None:
+                 device: Optional[str] = None,
+                 unsafe: bool = False) -> None:
         from segkit.visualization import SegLocalVisualizer
 
         if not isinstance(model, nn.Module):
-            model = init_model(_config_of(model), weights, device or 'cuda:0')
+            model = init_model(_config_of(model), weights, device or 'cuda:0', unsafe=unsafe)
         self.model = model
         meta = dict(model.dataset_meta)
         if dataset_name is not None:
@@ -146,9 +149,11 @@ class MMSegInferencer:
         write_palette_png(str(path), mask, [tuple(int(v) for v in c) for c in colours[:self.model.num_classes]])
 
 
-def _config_of(model: Union[str, Path, Config]) -> Union[str, Path, Config]:
+def _config_of(model: Union[str, Path, Config, None]) -> Union[str, Path, Config, None]:
     """The file that a bare config name stands for; anything else as it is."""
-    if isinstance(model, Config) or Path(model).suffix or Path(model).name != str(model) or Path(model).exists():
+    if model is None or isinstance(model, Config):
+        return model
+    if Path(model).suffix or Path(model).name != str(model) or Path(model).exists():
         return model
     configs = Path(segkit.__file__).parents[1] / 'configs'
     files = {path.stem: path for path in sorted(configs.rglob('*.py')) if '_base_' not in path.parts}

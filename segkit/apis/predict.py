@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-import segkit
-from segkit.apis.arguments import Parser
+from segkit.apis.arguments import Parser, add_unsafe_load, started
+from segkit.apis.own_config import CHECKPOINTS, CONFIGS, is_checkpoint, stored_config
 from segkit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import numpy as np
 
-CONFIGS = ('.py', '.json', '.yaml', '.yml')
 EXAMPLE = """example:
   python tools/predict.py photos/ configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py runs/a/best_mIoU.pth \\
       --out-dir predictions
+  python tools/predict.py photos/ runs/a/best_mIoU.pth --out-dir predictions      (the config in the checkpoint)
 For each image DIR gets NAME_overlay.jpg (classes over the photo, with a legend), NAME_mask.png (class indices as
 palette PNG) and NAME.json (share of the area of each class).
 """
@@ -28,13 +28,14 @@ def parser() -> argparse.ArgumentParser:
     p = Parser('predict.py', description='Predict the classes of photos.', epilog=EXAMPLE,
                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('source', metavar='IMAGE|FOLDER', help='an image, or a folder of images')
-    p.add_argument('config', help='a config file')
+    p.add_argument('config', nargs='?', help='a config file (default: the config that the checkpoint holds)')
     p.add_argument('checkpoint', help='a checkpoint file or URL')
     p.add_argument('--out-dir', metavar='DIR', required=True, help='where the predictions are written')
     p.add_argument('--device', default='cuda:0', help='cuda:N or cpu (default: cuda:0, or cpu where there is no CUDA)')
     p.add_argument('--opacity', type=_share, default=0.5, metavar='0..1',
                    help='weight of the colours over the photo (default: 0.5)')
     p.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[], help='override values of the config')
+    add_unsafe_load(p)
     p.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return p
 
@@ -54,11 +55,20 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
     Raises:
         ConfigError: If a file stands in the place of another.
+        DataError: If there are no such images, or some could not be read.
+    """
+    args = parser().parse_intermixed_args(argv)  # options may stand between the files
+    _check_order(args)
+    with started(args):
+        predict(args)
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Predict what parsed arguments say.
+
+    Raises:
         DataError: At the end, if images could not be read; the others are predicted before.
     """
-    args = parser().parse_args(argv)
-    _check_order(args)
-    print(f'segkit {segkit.__version__}: {args.config}', flush=True)
     from mmengine.logging import MMLogger
 
     from segkit.apis.inference import init_model
@@ -70,7 +80,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     MMLogger.get_current_instance().handlers = [Console()]
     images = list_inputs(args.source)
     stems = [Path(path).stem for path in images]
-    model = init_model(load_config(args.config, args.cfg_options), args.checkpoint, args.device)
+    cfg = load_config(args.config or stored_config(args.checkpoint), args.cfg_options)
+    model = init_model(cfg, args.checkpoint, args.device)
     inferencer = MMSegInferencer(model)
     out, unreadable = Path(args.out_dir), []
     for done, path in enumerate(images, 1):
@@ -96,10 +107,17 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 def _check_order(args: argparse.Namespace) -> None:
-    kinds = [Path(path).suffix.lower() for path in (args.source, args.config)]
-    if kinds[0] in (*CONFIGS, '.pth') or (kinds[1] and kinds[1] not in CONFIGS):
-        raise ConfigError(f'The order is: predict.py IMAGE|FOLDER CONFIG CHECKPOINT.\nGot {args.source} as image, '
-                          f'{args.config} as config, {args.checkpoint} as checkpoint.')
+    first = Path(args.source).suffix.lower()
+    if args.config is None:
+        wrong = first in CONFIGS or not is_checkpoint(args.checkpoint)
+        given = f'{args.source} as image, {args.checkpoint} as checkpoint'
+    else:
+        second = Path(args.config).suffix.lower()
+        wrong = first in CONFIGS or (second and second not in CONFIGS)
+        given = f'{args.source} as image, {args.config} as config, {args.checkpoint} as checkpoint'
+    if wrong or first in CHECKPOINTS:
+        raise ConfigError(f'The order is: predict.py IMAGE|FOLDER CONFIG CHECKPOINT.\nGot {given}.\n'
+                          'CONFIG may be left out where the checkpoint holds its config.')
 
 
 def shares_of(mask: 'np.ndarray', classes: Sequence[str]) -> dict[str, float]:

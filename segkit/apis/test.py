@@ -4,13 +4,15 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Optional
 
-from segkit.apis.arguments import Parser, add_common, load
+from segkit.apis.arguments import Parser, add_common, load, started
+from segkit.apis.own_config import is_checkpoint
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 EXAMPLE = """example:
   python tools/test.py configs/deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py runs/a/best_mIoU.pth --tta
+  python tools/test.py runs/a/best_mIoU.pth        (the config is the one in the checkpoint)
 The files of the test go to the folder test/ inside the run folder, those of a test with --tta to test_tta/.
 """
 
@@ -19,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of test.py; flags are MMSegmentation's."""
     p = Parser('test.py', description='Evaluate a segmentor.', epilog=EXAMPLE,
                formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('config', help='a config file')
+    p.add_argument('config', nargs='?', help='a config file (default: the config that the checkpoint holds)')
     p.add_argument('checkpoint', help='a checkpoint file or URL')
     p.add_argument('--out', metavar='DIR', help='write each prediction there as palette PNG (default: not written)')
     p.add_argument('--show-dir', metavar='DIR', help='write each photo with label and prediction over it below DIR '
@@ -32,7 +34,27 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Evaluate what the command line says."""
-    args = parser().parse_args(argv)
+    args = parse(argv)
+    with started(args):
+        test(args)
+
+
+def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    """Parse the command line; ``config`` is None where a checkpoint stands alone.
+
+    Raises:
+        ConfigError: If a config stands alone.
+    """
+    args = parser().parse_intermixed_args(argv)  # options may stand between the two files
+    if args.config is None and not is_checkpoint(args.checkpoint):
+        from segkit.errors import ConfigError
+        raise ConfigError(f'{args.checkpoint} stands alone and is no checkpoint (.pth).\n'
+                          'The order is: test.py CONFIG CHECKPOINT, or test.py CHECKPOINT with the config in it.')
+    return args
+
+
+def test(args: argparse.Namespace) -> None:
+    """Evaluate what parsed arguments say."""
     cfg = load(args)
     from segkit.checkpoint import fetch
     from segkit.engine import SegRunner
@@ -52,12 +74,13 @@ def prepare(cfg: 'Config', args: argparse.Namespace) -> None:
     """
     from segkit.errors import ConfigError
 
+    source = args.config or f'The config in {args.checkpoint}'
     for name in ('dataloader', 'evaluator', 'cfg'):
         if cfg.get(f'test_{name}') is None and cfg.get(f'val_{name}') is not None:
             default = dict(type='TestLoop') if name == 'cfg' else copy.deepcopy(cfg[f'val_{name}'])
             cfg[f'test_{name}'] = default
         if cfg.get(f'test_{name}') is None:
-            raise ConfigError(f'{args.config} has no test_{name} (and no val_{name}), which a test needs.')
+            raise ConfigError(f'{source} has no test_{name} (and no val_{name}), which a test needs.')
     cfg.load_from, cfg.resume = args.checkpoint, False
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
                 'val_dataloader', 'val_cfg', 'val_evaluator'):
@@ -75,7 +98,7 @@ def prepare(cfg: 'Config', args: argparse.Namespace) -> None:
     if args.tta:
         missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
         if missing:
-            raise ConfigError(f'--tta: {args.config} has no {" and no ".join(missing)}.\nSee configs/_base_ for both.')
+            raise ConfigError(f'--tta: {source} has no {" and no ".join(missing)}.\nSee configs/_base_ for both.')
         dataset = cfg.test_dataloader.dataset
         while 'dataset' in dataset:  # wrappers
             dataset = dataset.dataset

@@ -11,7 +11,8 @@ from segkit.config import overrides as ov
 from segkit.config.check_tree import KeyFault, check_tree
 from segkit.config.files import LoadedFile, read_text, run_file
 from segkit.config.schema import TOP_LEVEL, nearest, parts
-from segkit.config.top_level import names_of_lazy_file, refuse_misspelt
+from segkit.config.stored import StoredConfig
+from segkit.config.top_level import drop_variables_like_keys, names_of_lazy_file, refuse_misspelt
 from segkit.config.where import where
 from segkit.errors import ConfigError
 from segkit.registry import SCOPE
@@ -20,7 +21,7 @@ OLD_SCOPE = 'mmseg'
 TEST_FROM_VAL = ('test_dataloader', 'test_evaluator')
 
 
-def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[str], None] = None,
+def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str, Any], list[str], None] = None,
                 say: Callable[[str], None] = print, check: bool = True) -> Config:
     """Load a config file with overrides that take effect or are refused.
 
@@ -32,7 +33,8 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
     it is validated.
 
     Args:
-        path: A ``.py`` file in text style or with ``read_base()``, or ``.json`` / ``.yaml``.
+        path: A ``.py`` file in text style or with ``read_base()``, or ``.json`` / ``.yaml``; or what a checkpoint
+            holds, from which no code is run.
         overrides: ``{'a.b': value}`` or ``['a.b=value']``.
         say: Called with one line for each override and where it took effect, and for each old name mapped.
         check: Whether names and keywords are checked against the registered classes.
@@ -44,12 +46,13 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
         ConfigError: For a missing or broken file, an override that reaches nothing, a name that is not
             registered, a keyword its class does not take, or a misspelt top-level key.
     """
-    path = Path(path).expanduser().resolve()
+    stored = path if isinstance(path, StoredConfig) else None
+    path = Path(stored.source) if stored else Path(path).expanduser().resolve()
     options = ov.parse(overrides) if isinstance(overrides, list) else dict(overrides or {})
     added = {k[1:]: v for k, v in options.items() if k.startswith('+')}
     options = {k: v for k, v in options.items() if not k.startswith('+')}
 
-    loaded = _read(path, {})
+    loaded = LoadedFile(stored.named()) if stored else _read(path, {})
     refuse_misspelt(loaded, say)
     for name, file, line in loaded.shadowed:
         if name not in TOP_LEVEL:  # a key of Runner takes effect itself, whatever else was built from it
@@ -62,8 +65,12 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
         _report_variable(path, key, variables[key], loaded, say)
     if variables:
         loaded = _read(path, variables)
-    cfg = Config(loaded.values, filename=str(path))
-    _import_custom(cfg)
+    cfg = Config(loaded.values, filename=None if stored else str(path))
+    if stored is None or stored.trusted:
+        _import_custom(cfg)
+    elif cfg.get('custom_imports'):
+        say(f'custom_imports of the config in {path} are not run: {_short(cfg.custom_imports)} (--unsafe-load, '
+            'unsafe=True)')
     _map_old_names(cfg, say)
 
     max_iters = _max_iters(before)
@@ -92,6 +99,7 @@ def load_config(path: Union[str, Path], overrides: Union[dict[str, Any], list[st
             check_tree(cfg._cfg_dict, cfg.get('added_keys', ()))
         except KeyFault as fault:
             raise KeyFault(fault.path, _with_place(fault, path, loaded, [*later, *added])) from None
+        drop_variables_like_keys(cfg)
     return cfg
 
 

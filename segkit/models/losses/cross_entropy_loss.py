@@ -1,10 +1,11 @@
 """Cross-entropy, softmax or sigmoid."""
+from pathlib import Path
 from typing import Optional, Sequence, Union
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.fileio import load
+import yaml
 from torch import Tensor, nn
 
 from segkit import ops
@@ -118,7 +119,8 @@ def _class_weight(value: Union[None, str, Sequence[float]]) -> Optional[Tensor]:
             raise ConfigError(f'CrossEntropyLoss.class_weight: {value} must be a .npy, .json or .yaml file with one '
                               'number a class.')
         try:
-            value = np.load(value).tolist() if value.endswith('.npy') else load(value)
-        except (OSError, ValueError) as error:
+            # JSON is YAML too; neither safe_load nor numpy runs code that a file may contain, MMEngine's load does
+            value = np.load(value).tolist() if value.endswith('.npy') else yaml.safe_load(Path(value).read_text())
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise ConfigError(f'CrossEntropyLoss.class_weight: cannot read {value}: {error}') from None
     return torch.tensor([float(w) for w in value])

@@ -1,0 +1,67 @@
+"""The config that a checkpoint holds, so that test.py, predict.py and init_model need that one file."""
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from segkit.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from segkit.config import StoredConfig
+
+CONFIGS = ('.py', '.json', '.yaml', '.yml')
+CHECKPOINTS = ('.pth', '.pt', '.ckpt', '.bin')
+STARTS = (b'PK\x03\x04', b'\x80\x02')  # of the files that torch.save writes, in its two formats
+
+
+def is_checkpoint(name: Any) -> bool:
+    """Whether a word on the command line, or an argument in the place of a config, means a checkpoint."""
+    if not isinstance(name, (str, Path)) or Path(name).suffix.lower() in CONFIGS:
+        return False
+    if Path(name).suffix.lower() in CHECKPOINTS or '://' in str(name):
+        return True
+    try:
+        with open(Path(name).expanduser(), 'rb') as file:
+            return file.read(4).startswith(STARTS)
+    except OSError:
+        return False
+
+
+def stored_config(checkpoint: Union[str, Path]) -> 'StoredConfig':
+    """The config that a checkpoint of segkit's holds, as JSON; no code of it is run.
+
+    Args:
+        checkpoint: A file or URL.
+
+    Raises:
+        CheckpointError: If it holds none, or only Python text.
+    """
+    from segkit.checkpoint import load_file, trusts
+    from segkit.config import StoredConfig
+
+    meta = load_file(checkpoint).get('meta')
+    meta = meta if isinstance(meta, dict) else {}
+    text = meta.get('config_json')
+    if text is None:
+        what = ('holds its config as Python text (meta.cfg), which would have to be run' if meta.get('cfg') else
+                'holds no config')
+        raise CheckpointError(f'{checkpoint} {what}; segkit reads configs of checkpoints from meta.config_json only.\n'
+                              f'Give the config file before the checkpoint: CONFIG {checkpoint}')
+    values = _values(text)
+    if values is None:
+        raise CheckpointError(f'{checkpoint}: meta.config_json is not the JSON text of a config.\n'
+                              f'Give the config file before the checkpoint: CONFIG {checkpoint}')
+    return StoredConfig(values, str(checkpoint), trusts())
+
+
+def _values(text: Any) -> Optional[dict]:
+    try:
+        values = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def folder_of(checkpoint: str) -> str:
+    """Where the results of a test go that was given a checkpoint alone."""
+    path = Path(checkpoint).expanduser()
+    return str(path.parent) if '://' not in checkpoint else str(Path('work_dirs', path.stem))
