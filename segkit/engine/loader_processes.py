@@ -131,8 +131,8 @@ def _check(batches: Any, wait: float = 0.0, cause: Any = None) -> None:
 def _died(text: str) -> LoaderDiedError:
     text = text[text.index(TORCH_SAYS):].splitlines()[0].split('. ')[0].rstrip('. ')
     text = text.replace(TORCH_SAYS, 'a loader process (pid', 1)
-    advice = ('Its memory ran out, or the system\'s did (dmesg says so): lower num_workers, prefetch_factor or batch_size '
-              'of the dataloader.')
+    advice = ("Usually memory ran out (dmesg says so): lower num_workers, prefetch_factor or batch_size of the "
+              'dataloader.')
     if 'Bus error' in text:
         advice = ('/dev/shm is full (df -h /dev/shm): enlarge it (docker run --shm-size=8g), or lower num_workers or '
                   'batch_size of the dataloader.')

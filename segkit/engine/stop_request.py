@@ -25,8 +25,8 @@ class StopRequest:
 
     What arrives is noted only; the train loop asks :meth:`agreed` after each iteration, and validations look at
     :attr:`signal` after each batch. A Ctrl-C after that ends the process at once, where no launcher started it:
-    torchrun hands each signal on to processes that got it from the terminal already. Outside the main thread, and for a signal
-    that the process was started to ignore (nohup, a shell's background jobs), nothing is installed.
+    torchrun hands each signal on to processes that got it from the terminal already. Outside the main thread, and for
+    a signal that the process was started to ignore (nohup, a shell's background jobs), nothing is installed.
 
     Attributes:
         signal: The number of the signal that arrived in this process; None while there was none.

@@ -21,11 +21,11 @@ class ValLoop(BaseLoop):
     """Predicts each image of the validation data once and scores the predictions; on request the losses too.
 
     The losses are those of the training, of each head, under ``val/`` and the names they have there: ``val/loss``,
-    ``val/decode.loss_ce``, ... Each is taken of one image at a time, between the scores at the photo's own size (as they
-    are predicted from) and the label map, which is never resized, and averaged over the images with equal weight. So it
-    does not depend on the batch size or the number of processes, and for an image that is neither resized nor padded it
-    is exactly what the head's ``loss`` gives. The network runs once for both. Windows (``test_cfg.mode='slide'``) are
-    put together before the loss is taken.
+    ``val/decode.loss_ce``, ... Each is taken of one image at a time, between the scores at the photo's own size (those
+    that it is predicted from) and the label map, which is never resized, and averaged over the images with equal
+    weight. So it does not depend on the batch size or the number of processes, and for an image that is neither resized
+    nor padded it is exactly what the head's ``loss`` gives. The network runs once for both. Windows
+    (``test_cfg.mode='slide'``) are put together before the loss is taken.
 
     Reference: MMEngine's loop of this name. Different from it: validation losses, ``fp16`` works on a CPU too, in
     bfloat16, a batch of which the dataset's policy skipped every image is left out, and a signal breaks it off.

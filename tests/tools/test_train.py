@@ -58,7 +58,7 @@ def test_ctrl_c_leaves_no_trace(tiny_config, tmp_path):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the loader process too
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == 'stopped by Ctrl-C\n'
+    assert err == 'SIGINT: saving, then stopping (Ctrl-C ends it at once)\n'
 
 
 @pytest.mark.slow

@@ -24,9 +24,9 @@ class CheckpointHook(Hook):
 
     Reference: MMEngine's hook of this name, whose arguments it takes where a local folder is written to. Different
     from it: at most two full checkpoints are kept unless asked otherwise, the best weights lie in ``best_mIoU.pth``
-    without optimizer state, and an old checkpoint is removed after the new one was written, not before. Where gradients
-    are gathered over several iterations, a checkpoint that falls between two updates is written at the next update, with
-    the number of that iteration. A training that a signal stops within an epoch is saved as ``iter_N.pth``.
+    without optimizer state, and an old checkpoint is removed after the new one was written, not before. Where
+    gradients are gathered over several iterations, a checkpoint that falls between two updates is written at the next
+    update, with the number of that iteration. A training stopped by a signal within an epoch is in ``iter_N.pth``.
 
     Args:
         interval: Epochs or iterations between checkpoints; -1 saves only the last one.
@@ -60,6 +60,9 @@ class CheckpointHook(Hook):
                  rule: Union[str, list[str], None] = None,
                  filename_tmpl: Optional[str] = None,
                  save_begin: int = 0) -> None:
+        if interval == 0:
+            raise ConfigError('default_hooks.checkpoint.interval: expected at least 1, or -1 for the last one alone; '
+                              'got 0.')
         self.interval = interval
         self.by_epoch = by_epoch
         self.save_optimizer = save_optimizer

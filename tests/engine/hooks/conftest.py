@@ -16,7 +16,8 @@ def runner(tmp_path):
     handler.emit = lambda record: lines.append(record.getMessage())
     logger.addHandler(handler)
     r = SimpleNamespace(work_dir=str(tmp_path), log_dir=str(tmp_path), test_dir=str(tmp_path / 'test'),
-                        iter=0, epoch=0, max_iters=10, max_epochs=1, log_interval=2, hooks=[], optim_wrapper=SimpleNamespace(),
+                        iter=0, epoch=0, max_iters=10, max_epochs=1, log_interval=2, hooks=[],
+                        optim_wrapper=SimpleNamespace(), cfg={},
                         message_hub=MessageHub('fake'), logger=logger, saved=saved,
                         lines=lines, seed=0, experiment_name='fake', world_size=1, val_interval=5, val_loop=None)
     r.is_logged_iter = lambda: (r.iter + 1) % r.log_interval == 0 or r.iter + 1 == r.max_iters
