@@ -33,7 +33,8 @@ class Resize(BaseTransform):
         ``scale_factor`` (w, h) and ``keep_ratio``.
 
     Raises:
-        ConfigError: If neither size is given, one is not positive, or ``backend`` or ``interpolation`` is unknown.
+        ConfigError: If neither size is given, one is not positive, ``backend`` or ``interpolation`` is unknown, or
+            Pillow is to resize anything but 8-bit arrays.
     """
 
     def __init__(self,
@@ -56,6 +57,10 @@ class Resize(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Resize (H, W) to (h, w)."""
         img = results['img']
+        for key in ('img', *results.get('seg_fields', ())) if self.backend == 'pillow' else ():
+            if results[key].dtype != np.uint8:
+                raise ConfigError(f"Resize.backend='pillow' resizes 8-bit arrays alone, and {key} is "
+                                  f"{results[key].dtype}.\nTake backend='cv2'.")
         height, width = img.shape[:2]
         size = scale = self.scale or _rounded(width, height, *self.scale_factor)
         if self.keep_ratio:

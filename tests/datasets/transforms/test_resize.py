@@ -85,3 +85,11 @@ def test_a_list_from_a_config_file_serves_as_scale():
 def test_sizes_that_cannot_be_used_are_refused(make):
     with pytest.raises(ConfigError, match='Resize'):
         make()
+
+
+def test_pillow_takes_8_bit_arrays_alone():
+    labels = dict(img=np.zeros((4, 4, 3), np.uint8), gt_seg_map=np.full((4, 4), 900, np.int32),
+                  seg_fields=['gt_seg_map'])
+    with pytest.raises(ConfigError, match="backend='pillow' .* gt_seg_map is int32.\nTake backend='cv2'"):
+        Resize(scale=(2, 2), backend='pillow')(dict(labels))
+    assert (Resize(scale=(2, 2))(dict(labels))['gt_seg_map'] == 900).all()
