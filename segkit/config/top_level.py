@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
+from mmengine.config import Config
+
 from segkit.config.check_tree import edits
 from segkit.config.files import LoadedFile
 from segkit.config.schema import TOP_LEVEL, nearest
@@ -34,15 +36,28 @@ def refuse_misspelt(loaded: LoadedFile, say: Callable[[str], None]) -> None:
                 continue
             raise ConfigError(f'{place}: {name!r} is set, and nothing reads it.\n'
                               f'The key that takes effect: {REPLACED[name]}')
-        near = nearest(name, TOP_LEVEL, 1)
-        if near and (abs(len(near[0]) - len(name)) <= 1 and edits(name, near[0]) <= 2):
-            raise ConfigError(f'{place}: {name!r} is set, and nothing reads it.\nNearest key: {near[0]}. '
+        key = _meant(name)
+        if key:
+            raise ConfigError(f'{place}: {name!r} is set, and nothing reads it.\nNearest key: {key}. '
                               'A variable of your own needs a name less like it.')
         if line is not None and name not in loaded.read | READ_ELSEWHERE and not name.startswith('_'):
             idle.append(f'{name} ({place})')
     if idle:
         more = f' and {len(idle) - 3} more' if len(idle) > 3 else ''
         say(f'set, and read by nothing: {", ".join(idle[:3])}{more}')
+
+
+def _meant(name: str) -> Optional[str]:
+    """The key of which a name looks like a slip."""
+    near = nearest(name, TOP_LEVEL, 1)
+    return near[0] if near and abs(len(near[0]) - len(name)) <= 1 and edits(name, near[0]) <= 2 else None
+
+
+def drop_variables_like_keys(cfg: Config) -> None:
+    """Leave out variables from which keys were built, and whose names a copy of the config would be refused for."""
+    for name in [name for name in cfg if name not in TOP_LEVEL and name not in cfg.get('added_keys', ())]:
+        if name in REPLACED or _meant(name):
+            cfg._cfg_dict.pop(name)
 
 
 def _is_left_over(name: str, values: dict) -> bool:

@@ -155,7 +155,7 @@ class SegRunner(Runner):
     @master_only
     def dump_config(self) -> None:
         """Write the config to config.py."""
-        Path(self._log_dir, 'config.py').write_text(self.cfg.pretty_text)
+        Path(self._log_dir, 'config.py').write_text(self.cfg.text_of_start, encoding='utf-8')
 
     def is_logged_iter(self) -> bool:
         """Whether the training iteration at hand is one whose losses and accuracies are logged."""

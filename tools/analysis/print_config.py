@@ -17,10 +17,9 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str]) -> None:
     args = parse_args(argv)
-    from mmengine.config import Config
-
     from segkit.config.load import load_config, origins
     from segkit.config.schema import nearest
+    from segkit.engine.config_text import as_python
     from segkit.errors import ConfigError
 
     cfg = load_config(args.config, args.cfg_options, say=lambda line: print(f'# {line}'))
@@ -34,9 +33,9 @@ def main(argv: list[str]) -> None:
                 raise ConfigError(f'--key {args.key}: the merged config has no such key.' + (
                     f'\nNearest: {", ".join(above + name for name in near)}' if near else '')) from None
             above += f'{key}.'
-        print(Config({args.key.split('.')[-1]: part}).pretty_text)
+        print(as_python({args.key.split('.')[-1]: part}))
         return
-    print(cfg.pretty_text)
+    print(as_python(cfg.to_dict()))
     print('# Where each key comes from (the last file decides):')
     for key, files in sorted(origins(args.config).items()):
         print(f'# {key}: {", ".join(str(f) for f in files)}')
