@@ -41,7 +41,7 @@ def test_each_config_comes_back(tmp_path, path):
 
 @pytest.mark.parametrize('value', [
     None, True, 0, -1.5, 1e-7, float('inf'), -float('inf'), "it's \n\"two\"", '{{fileDirname}}', 'ü', b'\x00', (),
-    (1, ), (1, (2, [3])), [], {}, dict(a={}), {0: 255, 1: 0}, {(0, 128, 0): 1}, {'not a name': 1, 'lambda': 2}, 
+    (1, ), (1, (2, [3])), [], {}, dict(a={}), {0: 255, 1: 0}, {(0, 128, 0): 1}, {'not a name': 1, 'lambda': 2},
     {True: 1},
     dict(a=dict(b=[dict(c=None), (1, 2)])), {1, 2}, set(), frozenset('ab'), range(3), 3 + 4j, list(range(300)),
     [dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True)] * 3, ['word'] * 80])
