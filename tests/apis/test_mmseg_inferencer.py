@@ -53,7 +53,8 @@ def test_classes_and_palette_of_one_s_own(trained):
 
 def test_bare_config_name_is_found_in_the_checkout(monkeypatch):
     asked = []
-    monkeypatch.setattr('segkit.apis.mmseg_inferencer.init_model', lambda *args, **kwargs: asked.append(args[0]) or 1 / 0)
+    monkeypatch.setattr('segkit.apis.mmseg_inferencer.init_model',
+                        lambda *args, **kwargs: asked.append(args[0]) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         MMSegInferencer(model='deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512')
     assert asked[0].is_file() and asked[0].parts[-3:-1] == ('configs', 'deeplabv3')

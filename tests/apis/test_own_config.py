@@ -1,0 +1,156 @@
+"""Tools and functions that are given a checkpoint alone take the config in it."""
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from segkit.apis import MMSegInferencer, inference_model, init_model, predict
+from segkit.apis import test as testing
+from segkit.apis.cli import run
+from segkit.apis.own_config import folder_of, is_checkpoint, stored_config
+from segkit.checkpoint import write_atomic
+from segkit.errors import CheckpointError, ConfigError
+
+
+def results(folder):
+    return [(folder / name).read_text() for name in ('metrics.json', 'confusion_matrix.csv', 'per_class.csv')]
+
+
+@pytest.fixture
+def reported(trained):
+    """As ``trained``, with the tables of a test."""
+    config, checkpoint = trained
+    config.write_text(config.read_text() + "default_hooks['report'] = dict(type='RunReportHook')\n")
+    content = torch.load(checkpoint, weights_only=True)
+    values = json.loads(content['meta']['config_json'])
+    values['default_hooks']['report'] = dict(type='RunReportHook')
+    content['meta']['config_json'] = json.dumps(values)
+    write_atomic(content, checkpoint)
+    return config, checkpoint
+
+
+@pytest.mark.parametrize('flags', [[], ['--tta'], ['--cfg-options', 'test_evaluator.nan_to_num=0']])
+def test_same_confusion_matrix_as_with_the_config_file(reported, tmp_path, flags):
+    config, checkpoint = reported
+    testing.main([str(config), str(checkpoint), '--work-dir', str(tmp_path / 'with'), *flags])
+    config.unlink()  # nothing but the checkpoint is needed
+    testing.main([str(checkpoint), *flags])
+    name = 'test_tta' if flags == ['--tta'] else 'test'
+    assert results(tmp_path / 'with' / name) == results(checkpoint.parent / name)
+
+
+def test_options_work_as_with_a_file(reported, tmp_path, capsys):
+    _, checkpoint = reported
+    testing.main(['--work-dir', str(tmp_path / 'else'), str(checkpoint), '--out', str(tmp_path / 'out'), '--show-dir',
+                  str(tmp_path / 'show'), '--cfg-options', 'model.test_cfg.mode=slide',
+                  'model.test_cfg.crop_size=(32,32)', 'model.test_cfg.stride=(16,16)'])
+    out = capsys.readouterr().out
+    assert f'segkit 0.1.0: {checkpoint}' in out and 'override model.test_cfg.mode:' in out
+    assert len(list((tmp_path / 'out').glob('*.png'))) == 5 and len(list((tmp_path / 'show').rglob('*.png'))) == 5
+    assert (tmp_path / 'else/test/metrics.json').exists() and not (checkpoint.parent / 'test').exists()
+    with pytest.raises(ConfigError, match='(?s)model.test_cfg.moed.*mode'):
+        testing.main([str(checkpoint), '--cfg-options', 'model.test_cfg.moed=slide'])
+
+
+def test_the_two_files_may_stand_apart(trained, tmp_path):
+    config, checkpoint = trained
+    args = testing.parse([str(config), '--work-dir', 'x', str(checkpoint)])
+    assert (args.config, args.checkpoint) == (str(config), str(checkpoint))
+
+
+def test_config_alone_is_said(trained, capsys):
+    with pytest.raises(SystemExit) as left:
+        run(testing.main, [str(trained[0])])
+    error = capsys.readouterr().err
+    assert left.value.code == 2
+    assert 'tiny.py stands alone and is no checkpoint' in error and 'CONFIG CHECKPOINT' in error
+
+
+def test_predictions_are_those_with_the_config_file(trained, tmp_path, capsys):
+    config, checkpoint = trained
+    photos = str(tmp_path / 'data/JPEGImages')
+    predict.main([photos, str(config), str(checkpoint), '--out-dir', str(tmp_path / 'with')])
+    config.unlink()
+    predict.main([photos, str(checkpoint), '--out-dir', str(tmp_path / 'without')])
+    for path in (tmp_path / 'with').glob('*_mask.png'):
+        assert path.read_bytes() == (tmp_path / 'without' / path.name).read_bytes()
+    with pytest.raises(SystemExit) as left:
+        run(predict.main, [str(checkpoint), photos, '--out-dir', str(tmp_path / 'o')])
+    assert left.value.code == 2
+    assert 'The order is: predict.py IMAGE|FOLDER CONFIG CHECKPOINT.\nGot ' in capsys.readouterr().err
+
+
+def test_functions_of_the_api(trained, tmp_path):
+    config, checkpoint = trained
+    photo = str(tmp_path / 'data/JPEGImages/im00.jpg')
+    expected = inference_model(init_model(str(config), str(checkpoint), 'cpu'), photo).pred_sem_seg.data
+    config.unlink()
+    for model in (init_model(checkpoint, device='cpu'), init_model(None, str(checkpoint), 'cpu'),
+                  init_model(checkpoint=checkpoint, device='cpu', cfg_options={'model.test_cfg.mode': 'whole'})):
+        assert torch.equal(inference_model(model, photo).pred_sem_seg.data, expected)
+        assert model.dataset_meta['classes'] == ('ground', 'green', 'red')
+    mask = MMSegInferencer(weights=str(checkpoint), device='cpu')(cv2.imread(photo))['predictions']
+    assert np.array_equal(mask, expected[0].numpy())
+    with pytest.raises(ConfigError, match='needs a config, or a checkpoint'):
+        init_model()
+
+
+@pytest.mark.parametrize('meta, words', [
+    (dict(cfg="import os\nos.system('touch it_ran')\nmodel = dict()"), 'holds its config as Python text .meta.cfg.'),
+    (dict(), 'holds no config'),
+    (None, 'holds no config'),
+    (dict(config_json='{"model": '), 'meta.config_json is not the JSON text of a config'),
+    (dict(config_json='[' * 100_000), 'meta.config_json is not the JSON text of a config'),
+    (dict(config_json=[1]), 'meta.config_json is not the JSON text of a config')])
+def test_checkpoint_without_a_config_to_read_says_what_to_do(tmp_path, monkeypatch, meta, words):
+    """MMSegmentation's hold Python text, which is never run."""
+    monkeypatch.chdir(tmp_path)
+    write_atomic(dict(state_dict=dict(w=torch.zeros(1)), meta=meta), tmp_path / 'x.pth')
+    for call in (lambda: testing.main(['x.pth']), lambda: init_model('x.pth', device='cpu'),
+                 lambda: testing.main(['x.pth', '--unsafe-load'])):
+        with pytest.raises(CheckpointError, match=words) as error:
+            call()
+        assert 'CONFIG x.pth' in str(error.value) and str(error.value).count('\n') < 4
+    assert not (tmp_path / 'it_ran').exists()
+
+
+def test_custom_imports_run_where_the_flag_is_typed(trained, tmp_path, monkeypatch, capsys):
+    _, checkpoint = trained
+    (tmp_path / 'own_head.py').write_text(
+        'from segkit.models.decode_heads import ASPPHead\nfrom segkit.registry import DECODE_HEADS\n\n\n'
+        '@DECODE_HEADS.register_module()\nclass OwnHead(ASPPHead):\n    pass\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    content = torch.load(checkpoint, weights_only=True)
+    values = json.loads(content['meta']['config_json'])
+    values['custom_imports'] = dict(imports=['own_head'])
+    values['model']['decode_head']['type'] = 'OwnHead'
+    content['meta']['config_json'] = json.dumps(values)
+    write_atomic(content, checkpoint)
+    capsys.readouterr()
+    with pytest.raises(ConfigError, match="'OwnHead' is not a registered decode head"):
+        testing.main([str(checkpoint)])
+    assert 'are not run: {\'imports\': [\'own_head\']} (--unsafe-load' in capsys.readouterr().out
+    assert 'own_head' not in sys.modules
+    testing.main([str(checkpoint), '--unsafe-load'])
+    assert 'own_head' in sys.modules
+    from segkit.registry import DECODE_HEADS
+    DECODE_HEADS.module_dict.pop('OwnHead')
+    sys.modules.pop('own_head')
+
+
+def test_what_counts_as_a_checkpoint(tmp_path):
+    torch.save(dict(), tmp_path / 'weights')
+    (tmp_path / 'photo').write_bytes(b'\xff\xd8\xff\xe0')
+    yes = ['x.pth', 'a/x.PT', 'https://host/x.pth', 'open-mmlab://resnet50_v1c', tmp_path / 'weights']
+    no = ['x.py', 'x.json', 'https://host/x.py', str(tmp_path), tmp_path / 'photo', 'pspnet_r50', None, dict()]
+    assert [is_checkpoint(name) for name in (*yes, *no)] == [True] * len(yes) + [False] * len(no)
+    assert folder_of('runs/a/x.pth') == 'runs/a' and folder_of('https://host/net.pth') == 'work_dirs/net'
+
+
+def test_source_of_the_config_is_said_in_its_errors(trained):
+    _, checkpoint = trained
+    assert stored_config(checkpoint).source == str(checkpoint)
+    assert not stored_config(checkpoint).trusted
