@@ -3,7 +3,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Optional
 
-from segkit.apis.arguments import Parser, add_common, load, say
+from segkit.apis.arguments import Parser, add_common, load, say, started
 from segkit.launchers import number_of_processes
 
 EXAMPLE = """example:
@@ -44,6 +44,16 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Train what the command line says."""
     args = parser().parse_args(argv)
+    with started(args):
+        train(args)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train what parsed arguments say.
+
+    Raises:
+        ConfigError: If the config lacks what a training needs, or two flags do not go together.
+    """
     cfg = load(args)
     from segkit.engine import SegRunner, recipe
     from segkit.engine.environment import leave_process_group
