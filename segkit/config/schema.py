@@ -71,7 +71,8 @@ def named(path: tuple[str, ...]) -> tuple[str, ...]:
 def kind_at(path: tuple[str, ...], node: Optional[dict] = None) -> Optional[registry.SegkitRegistry]:
     """The registry of the dict ``node`` at ``path``; None where the place has no known kind."""
     keys = named(path)
-    if not keys or 'paramwise_cfg' in keys:  # its keys are parts of parameters' names, such as decode_head
+    # Keys of paramwise_cfg are parts of parameters' names, those of compile are modules': decode_head, for one.
+    if not keys or 'paramwise_cfg' in keys or keys[0] == 'compile':
         return None
     if len(keys) == 1 and keys[0] in AT_PLACE:
         return AT_PLACE[keys[0]]

@@ -47,6 +47,14 @@ def test_what_cannot_be_is_refused(wanted, words):
     assert len(str(caught.value).splitlines()) <= 4
 
 
+def test_config_of_parts_loads(tiny_config):
+    from segkit.config import load_config
+    parts = dict(backbone=True, decode_head=dict(mode='default'))
+    assert load_config(tiny_config, {'+compile': parts}, say=lambda line: None).compile == parts
+    with pytest.raises(ConfigError, match='compile.decode_head.*(mde|mode)'):
+        load_config(tiny_config, {'+compile': dict(decode_head=dict(mde='default'))}, say=lambda line: None)
+
+
 def test_mode_that_torch_does_not_know():
     model = Tiny()
     with pytest.raises(ConfigError, match="compile.backbone: torch.compile refuses {'mode': 'fast'}"):

@@ -10,7 +10,6 @@ from segkit.checkpoint import load_file
 
 # Times, memory and the share of waiting are the machine's, not the run's.
 OF_THE_MACHINE = ('time', 'data_time', 'memory', 'data_share')
-ABOUT_THE_FILE = ('time', 'experiment_name', 'cfg', 'config_json')
 
 
 def compare(whole: Path, crashed: Path, iterations: int) -> list[tuple[str, int, str]]:
@@ -32,9 +31,10 @@ def compare(whole: Path, crashed: Path, iterations: int) -> list[tuple[str, int,
         rows.append(_row('best weights', a['state_dict'], b['state_dict']))
         rows.append(_row('their iteration and scores', *({k: v for k, v in one['meta'].items() if k in
                                                           ('iter', 'best_score', 'metrics')} for one in (a, b))))
-    rows.append(_row('rows of metrics.csv', *(_table(folder / 'metrics.csv') for folder in (whole, crashed))))
-    rows.append(_row('rows of scalars.json', *(_scalars(folder / 'vis_data/scalars.json')
-                                               for folder in (whole, crashed))))
+    for name, read in (('metrics.csv', _table), ('vis_data/scalars.json', _scalars)):
+        paths = [folder / name for folder in (whole, crashed)]
+        if any(path.exists() for path in paths):
+            rows.append(_row(f'rows of {paths[0].name}', *map(read, paths)))
     return rows
 
 
