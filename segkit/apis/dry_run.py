@@ -15,13 +15,14 @@ from typing import Any, NoReturn, Optional
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import all_reduce, broadcast_object_list
+from mmengine.dist import all_reduce, barrier, broadcast_object_list
 from mmengine.hooks import Hook
 from torch import Tensor
 
 from segkit.apis import dry_run_report as report
 from segkit.apis.dry_run_estimate import Measured, estimate, measure
 from segkit.apis.dry_run_facts import Seen, facts_of
+from segkit.checkpoint import remove
 from segkit.datasets.leaves import leaves
 from segkit.engine import recipe, run_state
 from segkit.engine.dry_runner import DryRunner, OneBatch, local_config
@@ -214,13 +215,16 @@ class _DryRun:
         runner.call_hook('before_train')
         runner.call_hook('before_train_epoch')
         runner.model.train()
-        here = dict(iteration=loop.iter, **_digest(runner))
-        there = dict(iteration=self.saved_at, **self.state)
+        here = dict(iterations=loop.iter, **_digest(runner))
+        there = dict(iterations=self.saved_at, **self.state)
         for what, value in there.items():
             if here[what] != value:
-                raise SegkitError(f'dry run: the {what} of a resumed run is not the one that was saved'
-                                  + (f' ({here[what]} instead of {value}).' if what == 'iteration' else '.')
-                                  + '\nA hook, a wrapper or a module of your own keeps state that no checkpoint holds.')
+                numbers = f': {here[what]} instead of {value}' if what == 'iterations' else ''
+                raise SegkitError(f'dry run: a resumed run has other {what} than were saved{numbers}.\nA hook, a '
+                                  'wrapper or a module of your own keeps state that no checkpoint holds.')
+        barrier()
+        for file in self.folder.glob('*.pth'):  # all have read it, and no message is to send a user to it
+            remove(file)
         batches = batches_from(loop.dataloader, loop.iter, runner.world_size)
         began = time.perf_counter()
         batch = next(batches)
@@ -257,8 +261,8 @@ def _refuse_infinite(runner: DryRunner) -> None:
 
 def _digest(runner: DryRunner) -> dict[str, str]:
     """Fingerprints of what a resumed run has to take over."""
-    return dict(weights=_fingerprint(run_state.bare(runner.model).state_dict()),
-                optimizer=_fingerprint(runner.optim_wrapper.state_dict()))
+    return {'weights': _fingerprint(run_state.bare(runner.model).state_dict()),
+            'optimizer state': _fingerprint(runner.optim_wrapper.state_dict())}
 
 
 def _fingerprint(state: Any) -> str:

@@ -20,6 +20,7 @@ from typing import Any, Optional
 import torch
 from mmengine.dist import broadcast_object_list
 from mmengine.registry import DefaultScope
+from torch import nn
 
 from segkit.apis.dry_run_facts import Facts
 from segkit.engine import run_state
@@ -30,6 +31,7 @@ from segkit.engine.step_simulation import StepSimulation
 ROOM = 36.0  # seconds from the start to the end of what is timed
 LONGEST = 5.0  # seconds of a timed step
 FULL_STEPS = 5
+NO_END = 10**9
 
 Shape = tuple[int, ...]  # (N, C, H, W) as the network sees it
 
@@ -87,6 +89,9 @@ def measure(runner: Any, batch: dict, reduced: bool, started: float) -> Measured
     size = network_size(model.data_preprocessor, batch, training=True)
     channels = batch['inputs'][0].shape[0]
     found = Measured((len(batch['inputs']), channels, *size))
+    # Where gradients accumulate, the wrapper counts the run's iterations, and what is timed here may be beyond them.
+    for wrapper in _wrappers(runner.optim_wrapper):
+        wrapper.initialize_count_status(nn.Identity(), 0, NO_END)
     if not reduced:
         _seconds(runner, batch)
         seconds, found.share = min(_seconds(runner, batch) for _ in range(FULL_STEPS))
@@ -111,6 +116,11 @@ def measure(runner: Any, batch: dict, reduced: bool, started: float) -> Measured
         timed(second[0])
     found.steps.sort(key=lambda step: _pixels(step[0]))
     return found
+
+
+def _wrappers(wrapper: Any) -> list:
+    """The wrapper, or the ones of several optimizers."""
+    return list(wrapper.optim_wrappers.values()) if hasattr(wrapper, 'optim_wrappers') else [wrapper]
 
 
 def _second(first: Shape, real: Shape, seconds: float, room: float, stride: int) -> Shape:
