@@ -81,6 +81,7 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
         if key.startswith(TEST_FROM_VAL):
             _test_from_val(cfg)
         for place in _places(cfg, key, loaded):
+            place = ov.from_the_front(cfg._cfg_dict, place)
             old = _lookup(cfg, place)
             ov.check_defined(cfg._cfg_dict, place)
             ov.check_form(place, old, value)

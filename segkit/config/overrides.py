@@ -119,6 +119,19 @@ def effect(before: dict, after: dict) -> list[str]:
     return short
 
 
+def from_the_front(cfg: dict, key: str) -> str:
+    """The same place with positions in lists counted from the front: ``pipeline.-1`` is ``pipeline.6`` of seven."""
+    path, node = [], cfg
+    for part in key.split('.'):
+        if isinstance(node, (list, tuple)) and part.lstrip('-').isdigit() and -len(node) <= int(part) < len(node):
+            part = str(int(part) % len(node))
+            node = node[int(part)]
+        else:
+            node = node.get(part) if isinstance(node, dict) else None
+        path.append(part)
+    return '.'.join(path)
+
+
 def check_defined(cfg: dict, key: str) -> None:
     """Raise ConfigError unless the merged config has ``key`` or the class there takes it."""
     path = tuple(key.split('.'))
