@@ -183,7 +183,7 @@ def _check_intervals(given: dict) -> list[str]:
     length = train_cfg.get('max_iters')
     limit, key = (length, 'max_iters') if length is not None else (train_cfg.get('max_epochs'), 'max_epochs')
     validated = given.get('val_dataloader') is not None
-    if validated and limit is not None and train_cfg.get('val_begin', 1) > limit:
+    if validated and limit is not None and train_cfg.get('val_begin', 1) > limit > 0:  # the loop refuses 0
         validated = False
         notices.append(f'train_cfg.val_begin={train_cfg["val_begin"]} is beyond train_cfg.{key}={limit}: no validation')
     hooks = given.get('default_hooks') or {}

@@ -41,8 +41,10 @@ def one_pass(loader: DataLoader) -> Iterator[Any]:
                 batch = next(batches)
             except StopIteration:
                 return
-            except (OSError, EOFError) as error:  # what a sender that is gone looks like
-                _check(batches, wait=1.0, cause=error)
+            except (RuntimeError, OSError, EOFError) as error:
+                # torch's own word, or what a sender that is gone looks like.
+                if not isinstance(error, RuntimeError) or TORCH_SAYS in str(error):
+                    _check(batches, wait=1.0, cause=error)
                 raise
             yield batch
     except BaseException:
@@ -111,10 +113,12 @@ def _held() -> Iterator[None]:
 
 
 def _dead(batches: Any) -> list:
-    """The processes that should be there and are not."""
+    """The processes that should be there and are not; those first that failed."""
     if getattr(batches, '_shutdown', True):
         return []
-    return [w for w, used in zip(batches._workers, batches._workers_status) if used and not w.is_alive()]
+    gone = [(w, used) for w, used in zip(batches._workers, batches._workers_status) if not w.is_alive()]
+    # One that is not used may have done its part; torch takes those for it too of which it has found out itself.
+    return sorted((w for w, used in gone if used or w.exitcode), key=lambda w: w.exitcode == 0)
 
 
 def _check(batches: Any, wait: float = 0.0, cause: Any = None) -> None:

@@ -139,3 +139,74 @@ def test_hashes_go_with_their_files(runner, tmp_path):
     walk(CheckpointHook(interval=2, by_epoch=False, save_begin=99), runner)
     assert {p.name for p in (tmp_path / 'earlier').iterdir()} == {
         *left, *(f'{name}.sha256' for name in left), 'last_checkpoint'}
+
+
+def accumulate(runner, count):
+    """Updates of the optimizer at every ``count``-th iteration and the last one."""
+    runner.optim_wrapper.should_update = lambda: (runner.iter + 1) % count == 0 or runner.iter + 1 == runner.max_iters
+
+
+@pytest.mark.parametrize('count, left', [(1, {3, 6, 9, 10}), (4, {4, 8, 10}), (2, {4, 6, 10}), (20, {10})])
+def test_only_complete_updates_are_saved(runner, tmp_path, count, left):
+    accumulate(runner, count)
+    walk(CheckpointHook(interval=3, by_epoch=False, max_keep_ckpts=-1), runner)
+    assert files(tmp_path) == {f'iter_{n}.pth' for n in left}
+    assert [kw['meta']['iter'] for _, kw in runner.saved] == sorted(left)
+
+
+def test_epoch_that_ends_between_two_updates_is_saved_at_the_next(runner, tmp_path):
+    hook = CheckpointHook(interval=1, by_epoch=True, max_keep_ckpts=1)
+    runner.max_epochs = 2
+    accumulate(runner, 4)
+    hook.before_train(runner)
+    for i in range(10):
+        runner.iter = i
+        hook.after_train_iter(runner, i)
+        if i % 5 == 4:
+            complete = i == 9
+            runner.optim_wrapper.should_update = lambda complete=complete: complete
+            runner.iter = i + 1
+            hook.after_train_epoch(runner)
+            runner.epoch += 1
+            accumulate(runner, 4)
+    assert [(name, kw['meta']['epoch'], kw['meta']['iter']) for name, kw in runner.saved] == [
+        ('iter_8.pth', 1, 8), ('epoch_2.pth', 2, 10)]
+    assert files(tmp_path) == {'epoch_2.pth'}  # the other one is counted among those that are kept
+
+
+@pytest.mark.parametrize('save_last, expected', [(True, ['iter_3.pth', 'iter_5.pth']), (False, ['iter_3.pth'])])
+def test_training_that_was_ended_early_is_saved(runner, save_last, expected):
+    hook = CheckpointHook(interval=3, by_epoch=False, save_last=save_last)
+    hook.before_train(runner)
+    for i in range(5):
+        runner.iter = i
+        hook.after_train_iter(runner, i)
+    runner.iter = 5
+    hook.after_train(runner)
+    hook.after_train(runner)
+    assert [name for name, _ in runner.saved] == expected
+
+
+@pytest.mark.parametrize('name', ['val/loss', 'val/decode.loss_dice', 'error'])
+def test_less_of_a_loss_is_better(name):
+    assert CheckpointHook(save_best=name).rules == {name: 'less'}
+
+
+def test_spoilt_weights_are_not_saved(run, tmp_path):
+    import torch
+
+    from segkit.errors import SegkitError
+    runner = run()
+    step = runner.train_loop.run_iter
+
+    def spoil(batch):
+        step(batch)
+        if runner.iter == 3:
+            next(runner.model.parameters()).data[0] = torch.inf  # as an update does whose loss was finite
+
+    runner.train_loop.run_iter = spoil
+    runner.train_loop.val_interval = 100
+    with pytest.raises(SegkitError, match='is nan at iteration 4') as caught:
+        runner.train()
+    assert (tmp_path / 'run/iter_2.pth').exists() and not (tmp_path / 'run/iter_4.pth').exists()
+    assert f'The last good checkpoint is kept: {tmp_path}/run/iter_2.pth' in str(caught.value)

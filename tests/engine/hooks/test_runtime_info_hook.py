@@ -1,8 +1,11 @@
 """RuntimeInfoHook: losses recorded at logged iterations, none lost, none bad."""
 from collections import OrderedDict
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
+from torch import multiprocessing as mp
 
 from segkit.engine import RuntimeInfoHook
 from segkit.errors import SegkitError
@@ -65,3 +68,74 @@ def test_the_message_hub_remembers_a_bounded_history(hook, runner, monkeypatch):
     for i in range(20):
         step(hook, runner, i, float(i))
     assert history(runner)[-4:] == [16.0, 17.0, 18.0, 19.0] and len(history(runner)) <= 4
+
+
+def bad_step(hook, runner, i, images, loss=float('nan')):
+    runner.iter = i
+    samples = [SimpleNamespace(img_path=name) for name in images]
+    hook.after_train_iter(runner, i, data_batch=dict(data_samples=samples),
+                          outputs=OrderedDict(loss=torch.tensor(loss)))
+
+
+def test_images_of_the_iteration_are_named(hook, runner):
+    runner.log_interval = 5
+    bad_step(hook, runner, 0, ['good.jpg'], 1.0)
+    bad_step(hook, runner, 1, [f'{c}.jpg' for c in 'abcdef'])
+    with pytest.raises(SegkitError) as caught:
+        bad_step(hook, runner, 4, ['late.jpg'], 1.0)
+    first, *rest = str(caught.value).splitlines()
+    assert first == 'loss is nan at iteration 2; its images: a.jpg, b.jpg, c.jpg, d.jpg and 2 more.'
+    assert rest == ['Lower optim_wrapper.optimizer.lr, set optim_wrapper.clip_grad=dict(max_norm=1.0), or train '
+                    'without --amp. No checkpoint was saved so far.']
+
+
+def test_names_are_forgotten_where_the_losses_were_good(hook, runner):
+    bad_step(hook, runner, 0, ['a.jpg'], 1.0)
+    assert hook._pending[0][2] == ['a.jpg']
+    bad_step(hook, runner, 1, ['b.jpg'], 1.0)
+    assert hook._pending == []
+
+
+def test_last_good_checkpoint_and_the_command_that_goes_on(hook, runner, tmp_path, monkeypatch):
+    (tmp_path / 'iter_2.pth').touch()
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_2.pth'))
+    monkeypatch.setenv('SEGKIT_COMMAND', 'tools/dist_train.sh x.py 2')
+    with pytest.raises(SegkitError) as caught:
+        bad_step(hook, runner, 3, ['a.jpg'])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert lines[1] == f'The last good checkpoint is kept: {tmp_path}/iter_2.pth'
+    assert lines[3] == 'go on with: tools/dist_train.sh x.py 2 --resume'
+
+
+def _one_of_two(rank, init, folder):
+    torch.distributed.init_process_group('gloo', init_method=f'file://{init}', rank=rank, world_size=2)
+    runner = SimpleNamespace(seed=0, experiment_name='e', message_hub=MessageHub(f'two{rank}'), work_dir=str(folder),
+                             is_logged_iter=lambda: True)
+    hook = RuntimeInfoHook()
+    hook.before_run(runner)
+    try:
+        bad_step(hook, runner, 0, [f'{rank}.jpg'], [1.0, float('nan')][rank])
+    except SegkitError as error:
+        (folder / f'said{rank}').write_text(str(error))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_process_whose_loss_it_was_is_named_by_all(tmp_path):
+    mp.spawn(_one_of_two, args=(tmp_path / 'init', tmp_path), nprocs=2)
+    said = [(tmp_path / f'said{rank}').read_text() for rank in (0, 1)]
+    assert said[0] == said[1]
+    assert said[0].startswith('loss is nan at iteration 1 in process 1 of 2; its images: 1.jpg.\n')
+
+
+def test_gradients_that_overflow_are_no_error(hook, runner):
+    from segkit.engine import AmpOptimWrapper
+    weight = torch.nn.Parameter(torch.ones(1))
+    wrapper = AmpOptimWrapper(optimizer=torch.optim.SGD([weight], lr=1.0), clip_grad=dict(max_norm=1.0))
+    wrapper.loss_scaler = torch.amp.GradScaler('cpu', init_scale=2.0**126)  # the scaled gradient is infinite
+    loss = (weight * 8).sum()
+    wrapper.update_params(loss)
+    assert weight.item() == 1.0 and wrapper.loss_scaler.get_scale() < 2.0**126  # the update was left out
+    bad_step(hook, runner, 1, ['a.jpg'], loss.item())
+    assert history(runner) == [8.0]
