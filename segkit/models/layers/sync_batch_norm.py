@@ -67,7 +67,7 @@ class _GatheredBatchNorm(torch.autograd.Function):
     def forward(ctx, input: Tensor, weight: Optional[Tensor], bias: Optional[Tensor], running_mean: Optional[Tensor],
                 running_var: Optional[Tensor], eps: float, factor: float) -> Tensor:
         """(N, C, ...) -> the same, in the input's dtype."""
-        x = input.float()
+        x = _precise(input)
         # Means and squared deviations are joined, not sums of squares: those lose all digits where the mean is large.
         local_var, local_mean = torch.var_mean(x, _all_but_channels(x), correction=0)
         local_count = local_mean.new_tensor([x.numel() // x.shape[1]], dtype=torch.float64)
@@ -81,29 +81,34 @@ class _GatheredBatchNorm(torch.autograd.Function):
         if running_mean is not None:
             running_mean.lerp_(mean.to(running_mean.dtype), factor)
             running_var.lerp_((deviation / (count - 1)).to(running_var.dtype), factor)
-        mean, scale = mean.float(), (deviation / count + eps).rsqrt().float()
+        mean, scale = mean.to(x.dtype), (deviation / count + eps).rsqrt().to(x.dtype)
         ctx.save_for_backward(input, weight, mean, scale, count)
         out = (x - _row(mean, x)) * _row(scale, x)
         if weight is not None:
-            out = torch.addcmul(_row(bias.float(), x), out, _row(weight.float(), x))
+            out = torch.addcmul(_row(bias.to(x.dtype), x), out, _row(weight.to(x.dtype), x))
         return out.to(input.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple:
         input, weight, mean, scale, count = ctx.saved_tensors
-        x, dy = input.float(), grad.float()
+        x, dy = _precise(input), _precise(grad)
         dims = _all_but_channels(x)
         normal = (x - _row(mean, x)) * _row(scale, x)
         sums = torch.stack([dy.sum(dims, dtype=torch.float64), (dy * normal).sum(dims, dtype=torch.float64)])
         grad_bias, grad_weight = sums.clone()
         dist.all_reduce(sums)
-        mean_dy, mean_dy_normal = (sums / count).float()
-        gain = scale if weight is None else scale * weight.float()
+        mean_dy, mean_dy_normal = (sums / count).to(x.dtype)
+        gain = scale if weight is None else scale * weight.to(x.dtype)
         dx = ((dy - _row(mean_dy, x) - normal * _row(mean_dy_normal, x)) * _row(gain, x)).to(input.dtype)
         if weight is None:
             return dx, None, None, None, None, None, None
         return dx, grad_weight.to(weight.dtype), grad_bias.to(weight.dtype), None, None, None, None
+
+
+def _precise(x: Tensor) -> Tensor:
+    """float32, or float64 where it is that already."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _all_but_channels(x: Tensor) -> list[int]:
