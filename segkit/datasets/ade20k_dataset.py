@@ -41,6 +41,12 @@ class ADE20KDataset(BaseSegDataset):
         seg_map_suffix: What follows the name in a mask's file name.
         reduce_zero_label: Read 0 as void and k + 1 as class k, as the files are stored.
         **kwargs: As for :class:`BaseSegDataset`.
+
+    Shape:
+        - a sample: as :class:`BaseSegDataset` gives it.
+
+    Raises:
+        ConfigError, DataError: As :class:`BaseSegDataset` does.
     """
 
     METAINFO = dict(

@@ -55,6 +55,10 @@ class BaseSegDataset(BaseDataset):
             different files end the run all the same; ``dict(policy='skip', limit=n)`` sets that number, below 1 a
             share of the samples.
 
+    Shape:
+        - a sample: what the last transform returns; of PackSegInputs ``inputs`` (3, H, W) uint8 and ``data_samples``,
+          whose ``gt_sem_seg.data`` is (1, H, W), 0 to K-1 and the ignore index. Without a pipeline: paths only.
+
     Raises:
         ConfigError: If the classes are missing or do not fit, or an option cannot be used.
         DataError: If a folder or a list is missing, or nothing is listed; if an image or a mask is missing and

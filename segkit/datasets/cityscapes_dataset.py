@@ -21,6 +21,12 @@ class CityscapesDataset(BaseSegDataset):
         seg_map_suffix: What follows the name in a mask's file name.
         label_map: Stored label to class; for masks of label ids it is known.
         **kwargs: As for :class:`BaseSegDataset`.
+
+    Shape:
+        - a sample: as :class:`BaseSegDataset` gives it.
+
+    Raises:
+        ConfigError, DataError: As :class:`BaseSegDataset` does.
     """
 
     METAINFO = dict(

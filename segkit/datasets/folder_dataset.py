@@ -32,7 +32,11 @@ class FolderDataset(BaseSegDataset):
         seg_map_suffix: What follows the name in a mask's file name; None: found.
         **kwargs: As for :class:`BaseSegDataset`.
 
+    Shape:
+        - a sample: as :class:`BaseSegDataset` gives it.
+
     Raises:
+        ConfigError: As :class:`BaseSegDataset` does, and if images and masks cannot be told apart.
         DataError: Also if two images have the same name, or no mask can be told to belong to an image.
     """
 

@@ -24,6 +24,12 @@ class PascalVOCDataset(BaseSegDataset):
         img_suffix: What follows the name in an image's file name.
         seg_map_suffix: What follows the name in a mask's file name.
         **kwargs: As for :class:`BaseSegDataset`.
+
+    Shape:
+        - a sample: as :class:`BaseSegDataset` gives it.
+
+    Raises:
+        ConfigError, DataError: As :class:`BaseSegDataset` does.
     """
 
     METAINFO = dict(

@@ -13,6 +13,12 @@ class SceneDataset(PascalVOCDataset):
 
     Args:
         **kwargs: As for :class:`PascalVOCDataset`.
+
+    Shape:
+        - a sample: as :class:`BaseSegDataset` gives it.
+
+    Raises:
+        ConfigError, DataError: As :class:`BaseSegDataset` does.
     """
 
     METAINFO = dict(classes=CLASSES, palette=bright_palette(CLASSES))
