@@ -2,6 +2,7 @@
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from segkit.config import load_config
 from segkit.config.load import origins
@@ -134,6 +135,17 @@ def test_the_test_part_follows_the_validation_part():
     ('optim_wrapper.paramwise_cfg.custm_keys=1', ['custom_keys']),
     ('optim_wrapper.clip_grad=dict(max_nrm=1)', ['optim_wrapper.clip_grad.max_nrm', 'max_norm']),
     ('randomness.sed=1', ['randomness.seed']),
+    ('model.decode_head.type=ASPHead', ["'ASPHead' is not a registered decode head", 'Nearest: ASPPHead']),
+    ('optim_wrapper.optimizer.type=SDG', ["'SDG' is not a registered optimizer", 'Nearest: SGD']),
+    ('optim_wrapper.optimizer.type=Adam', ['schedule_20k.py:', 'optim_wrapper.optimizer.momentum: Adam takes no']),
+    ('env_cfg.cudnn_benchmrk=True', ['env_cfg.cudnn_benchmark']),
+    ('auto_scale_lr.enabl=True', ['auto_scale_lr.enable']),
+    ('trian_cfg.max_iters=3', ['train_cfg.max_iters']),
+    ('clases=21', ['clases: the config has no such key']),
+    ('num_clases=21', ['Nearest: num_classes']),
+    ('train_dataloader.batch_size=abc', ['train_dataloader.batch_size is 4', "got 'abc'"]),
+    ('epochs=3', ['epochs: the config has no such key']),
+    ('default_hooks.checkpoint.intervl=3', ['default_hooks.checkpoint.interval']),
 ])
 def test_refused(override, words):
     text = refused(OURS, override)
@@ -192,6 +204,62 @@ def test_custom_imports_register_before_the_check(tmp_path, monkeypatch):
     (tmp_path / 'my_head_for_test.py').unlink()
     path.write_text(path.read_text().replace('my_head_for_test', 'not_there'))
     assert 'custom_imports' in refused(path)
+
+
+@pytest.mark.parametrize('text, place, words', [
+    ("model = dict(\n    backbonee=dict(depth=18))\n", 'mine.py:3', 'model.backbonee: EncoderDecoder takes no'),
+    ("model = dict(decode_head=dict(\n    norm_cfg=dict(\n        type='BN',\n        epss=1)))\n", 'mine.py:5',
+     'model.decode_head.norm_cfg.epss'),
+    ("a = dict(type='SDG')\noptim_wrapper = dict(optimizer=a)\n", 'mine.py:2', "'SDG' is not a registered optimizer"),
+    ("env_cfg = {\n    'cudnn_benchmrk': True}\n", 'mine.py:3', 'Nearest: env_cfg.cudnn_benchmark'),
+    ("custom_hooks = [\n    dict(type='DistSamplerSeedHook'),\n    dict(type='EMAHok')]\n", 'mine.py:4',
+     'custom_hooks.1'),
+    ("val_evaluator = dict(iou_metric=['mIoU'])\n", 'mine.py:2', 'val_evaluator.iou_metrics'),
+    ('resume = "no"\n', 'mine.py:2', 'resume: expected True or False'),
+    ('model = 3\n', 'mine.py:2', 'model: expected a dict'),
+    ('test_cfg = dict(fp61=True)\n', 'mine.py:2', 'test_cfg.fp61'),
+    ("default_hooks = dict(checkpoint=dict(max_keep_ckpts=3))\nmodel = dict(num_clases=3)\n", 'mine.py:3',
+     'model.num_classes'),
+])
+def test_a_fault_inside_a_file_is_named_with_its_line(tmp_path, text, place, words):
+    path = tmp_path / 'mine.py'
+    path.write_text(f'_base_ = [{str(OURS)!r}]\n{text}')
+    message = refused(path)
+    assert message.startswith(str(tmp_path / place) + ':') and words in message, message
+
+
+def test_a_fault_of_a_base_is_named_in_the_base(tmp_path):
+    (tmp_path / 'base.py').write_text(f'_base_ = [{str(OURS)!r}]\nmodel = dict(decode_head=dict(dropout=0.1))\n')
+    (tmp_path / 'mine.py').write_text("_base_ = 'base.py'\nmodel = dict(decode_head=dict(channels=8))\n")
+    assert refused(tmp_path / 'mine.py').startswith(f'{tmp_path}/base.py:2: model.decode_head.dropout')
+
+
+def test_names_far_from_any_key_are_variables_and_said(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text(f'_base_ = [{str(OURS)!r}]\nmy_settings = 3\nused = 2\nmax_iters = used\n_private = 3\n'
+                    'train_cfg = dict(max_iters=max_iters)\n')
+    assert load(path)[1] == [f'set, and read by nothing: my_settings ({path}:2)']
+
+
+@pytest.mark.parametrize('name, text', [
+    ('a.json', '{"optim_wraper": {}}'), ('a.yaml', 'optim_wraper: {}'),
+    ('a.py', 'from mmengine.config import read_base\noptim_wraper = dict()\n')])
+def test_a_misspelt_top_level_key_in_another_format(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert f'{tmp_path / name}' in refused(tmp_path / name) and 'optim_wrapper' in refused(tmp_path / name)
+
+
+def test_a_config_that_mmengine_dumped_loads(upstream, tmp_path):
+    """It holds the variables too, which nothing reads any more."""
+    Config.fromfile(str(upstream)).dump(str(tmp_path / 'dumped.py'))
+    cfg, _ = load(tmp_path / 'dumped.py')
+    assert cfg.optim_wrapper.optimizer.lr == 0.01 and 'optimizer' not in cfg
+    assert 'optim_wrapper.optimizer.lr' in refused(tmp_path / 'dumped.py', 'optimizer.lr=1.')
+
+
+def test_a_key_added_with_a_plus_is_declared_in_the_config(upstream):
+    cfg, _ = load(upstream, '+env_cfg.note=1', '+auto_scale_lr.who=me')
+    assert cfg.added_keys == ['auto_scale_lr.who', 'env_cfg.note']
 
 
 def test_origins_name_the_deciding_file_last():

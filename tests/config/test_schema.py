@@ -3,35 +3,8 @@ import pytest
 
 from segkit.config.check_tree import check_tree
 from segkit.config.schema import kind_at
-from segkit.config.signatures import accepted_keywords
 from segkit.errors import ConfigError
 from segkit.registry import DATA_SAMPLERS, LOOPS, TRANSFORMS
-
-
-class Base:
-    def __init__(self, depth, width=1):
-        pass
-
-
-class Forwards(Base):
-    def __init__(self, extra, **kwargs):
-        super().__init__(**kwargs)
-
-
-class Closed(Forwards):
-    def __init__(self, only):
-        super().__init__(0, depth=1)
-
-
-class Open:
-    def __init__(self, a, **kwargs):
-        pass
-
-
-def test_keywords_follow_kwargs_up_the_mro():
-    assert accepted_keywords(Forwards) == {'extra', 'depth', 'width'}
-    assert accepted_keywords(Closed) == {'only'}
-    assert accepted_keywords(Open) is None
 
 
 def test_the_place_decides_the_kind():
