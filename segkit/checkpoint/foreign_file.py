@@ -11,6 +11,7 @@ STARTS = (
     (b'<html', 'a web page.\nDownload the file itself.'),
     (b'\x1f\x8b', 'compressed with gzip.\nUnpack it first.'),
     (b'7z\xbc\xaf', 'a 7z archive.\nUnpack it first.'),
+    (b'\x80\x04\x95', 'a plain pickle (pickle.dump), which may run code.\nWrite the weights with torch.save instead.'),
     (b'\xff\xd8\xff', 'a JPEG image.\nA file written by torch.save was expected.'),
     (b'\x89PNG', 'a PNG image.\nA file written by torch.save was expected.'),
 )

@@ -1,6 +1,8 @@
 """Reading a checkpoint without running code from it."""
 import pickle
 import re
+import sys
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -81,7 +83,8 @@ def _read(path: Path, map_location: Any, trusted: bool = False) -> Any:
     try:
         if trusted:
             return torch.load(path, map_location=map_location, weights_only=False)
-        with torch.serialization.safe_globals(_allowed()):
+        with torch.serialization.safe_globals(_allowed()), warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='Detected pickle protocol')
             return torch.load(path, map_location=map_location, weights_only=True)
     except MemoryError:
         raise
@@ -89,9 +92,17 @@ def _read(path: Path, map_location: Any, trusted: bool = False) -> Any:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise
         asked = re.search(r'GLOBAL (\S+)|unrecognized function (.+)', str(error))
-        if isinstance(error, pickle.UnpicklingError) and asked and not trusted:
-            raise _AsksForCode(asked[1] or asked[2]) from error
+        name = asked and (asked[1] or asked[2])
+        if isinstance(error, pickle.UnpicklingError) and name and not trusted and _may_exist(name):
+            raise _AsksForCode(name) from error
         raise DamagedCheckpointError(_damaged(path, error)) from error
+
+
+def _may_exist(name: str) -> bool:
+    """Whether a dotted name may be something's; not where its module is loaded and has no such name, as in a file whose
+    bytes changed."""
+    module, _, attribute = name.partition(' ')[0].rpartition('.')
+    return module not in sys.modules or hasattr(sys.modules[module], attribute)
 
 
 def _damaged(path: Path, error: Exception) -> str:

@@ -5,8 +5,8 @@ from typing import Optional
 
 import cv2
 import numpy as np
-from mmengine.dist import master_only
-from mmengine.visualization import Visualizer
+from mmengine.dist import is_main_process
+from mmengine.visualization import LocalVisBackend, Visualizer
 
 from segkit.registry import VISUALIZERS
 from segkit.structures import SegDataSample
@@ -46,6 +46,15 @@ class SegLocalVisualizer(Visualizer):
         self.alpha = alpha
         if classes is not None:
             self.dataset_meta = dict(classes=tuple(classes), palette=palette)
+
+    @property
+    def dataset_meta(self) -> Optional[dict]:
+        """Classes and palette. (MMEngine's tells the first process alone.)"""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: Optional[dict]) -> None:
+        self._dataset_meta = dataset_meta
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -146,7 +155,6 @@ class SegLocalVisualizer(Visualizer):
         """Draw the IoU of each class, K values in per cent, NaN for a class that never occurs."""
         return figures.iou_bars(self.classes, iou, self.colours)
 
-    @master_only
     def add_datasample(self,
                        name: str,
                        image: np.ndarray,
@@ -159,6 +167,8 @@ class SegLocalVisualizer(Visualizer):
                        step: int = 0,
                        with_labels: bool = True) -> None:
         """Draw a sample's label and prediction side by side (label left), or the one that is there.
+
+        Any process of a distributed run may call it: beside the first one, they write files only.
 
         Args:
             name: Of the picture.
@@ -183,7 +193,9 @@ class SegLocalVisualizer(Visualizer):
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
         if out_file is None:
-            self.add_image(name, drawn, step)
+            for backend in self._vis_backends.values():
+                if is_main_process() or isinstance(backend, LocalVisBackend):
+                    backend.add_image(name, drawn, step)
             return
         os.makedirs(os.path.dirname(os.path.abspath(out_file)), exist_ok=True)
         cv2.imwrite(out_file, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))

@@ -10,7 +10,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from torch import nn
 
 from segkit import checkpoint as ckpt
-from segkit.errors import CheckpointError
+from segkit.errors import CheckpointError, DamagedCheckpointError
 
 
 class Evil:
@@ -139,3 +139,33 @@ def test_weights_are_found_and_unwrapped():
 def test_real_weights_are_read(data_pack):
     loaded = ckpt.load_file(data_pack / 'weights' / 'deeplabv3_mnv2_pascal_trainval.pth')
     assert len(ckpt.state_dict_of(loaded)) == 326
+
+
+def test_names_that_lost_bytes_are_damage_not_code(tmp_path):
+    """A file cut in the middle of a name asks for something that torch never had."""
+    path = tmp_path / 'old.pth'
+    torch.save(dict(w=torch.ones(2)), path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'_rebuild_tensor_v2', b'_rebuild_tensos_v2'))
+    with pytest.raises(DamagedCheckpointError, match='is not a checkpoint that PyTorch can read'):
+        ckpt.load_file(path)
+    with pytest.raises(DamagedCheckpointError):
+        ckpt.verify(path)
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    import builtins
+    path = tmp_path / 'x.pth'
+    ckpt.write_atomic(dict(w=1), path)
+    real = builtins.open
+
+    def refuses(name, *args, **kwargs):
+        if str(name) == str(path):
+            raise PermissionError(13, 'Permission denied', str(name))
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, 'open', refuses)
+    for read in (ckpt.load_file, ckpt.verify):
+        with pytest.raises(CheckpointError, match='cannot be read: Permission denied') as error:
+            read(path)
+        assert not isinstance(error.value, DamagedCheckpointError)

@@ -135,3 +135,20 @@ def test_too_few_arguments_explain_themselves(name, few):
     done = script(name, *few)
     assert done.returncode == 2
     assert f'tools/{name} CONFIG' in done.stderr
+
+
+@pytest.mark.slow
+def test_predictions_and_pictures_of_all_processes_are_written(tiny_config, tmp_path, trained_tiny):
+    """Of the config in the checkpoint, too: 5 images on 2 processes give the files that one process gives."""
+    from segkit.apis import test as test_tool
+    where = {name: ['--work-dir', tmp_path / name, '--out', tmp_path / name / 'out', '--show-dir',
+                    tmp_path / name / 'show'] for name in ('one', 'several')}
+    test_tool.main([str(trained_tiny), *map(str, where['one'])])
+    done = script('dist_test.sh', tiny_config, trained_tiny, 2, *where['several'])
+    assert done.returncode == 0, done.stderr
+
+    def files(name):
+        return {str(p.relative_to(tmp_path / name)).split('vis_data/')[-1]: p.read_bytes()
+                for folder in ('out', 'show') for p in (tmp_path / name / folder).rglob('*.png')}
+
+    assert files('several') == files('one') and len(files('one')) == 10

@@ -5,6 +5,7 @@ from typing import Any, Optional
 
 import cv2
 import numpy as np
+from mmengine.dist import get_dist_info, is_main_process
 from mmengine.fileio import get
 from mmengine.hooks import Hook
 
@@ -17,8 +18,9 @@ class SegVisualizationHook(Hook):
     """Draws labels and predictions over the photos while a model is validated or tested.
 
     Reference: MMSegmentation's hook of this name. Different from it: a photo is read only where it is drawn, and the
-    hook says nothing when it is off. In a validation the first image of every ``interval``-th batch is drawn, in a
-    test every image. Pictures go to the visualizer's backends.
+    hook says nothing when it is off, and each process of a distributed test draws its images, not the first one alone.
+    In a validation the first image of every ``interval``-th batch is drawn, in a test every image. Pictures go to the
+    visualizer's backends, in a test with the number of the image, which is the same for any number of processes.
 
     Args:
         draw: Whether to draw at all.
@@ -45,15 +47,16 @@ class SegVisualizationHook(Hook):
                        outputs: Optional[Sequence] = None) -> None:
         """Draw the first image of the batch, every ``interval`` iterations."""
         iteration = runner.iter + batch_idx
-        if self.draw and iteration % self.interval == 0:
+        if self.draw and is_main_process() and iteration % self.interval == 0:
             self._draw(runner, 'val', outputs[0], iteration)
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
                         outputs: Optional[Sequence] = None) -> None:
         """Draw each image of the batch."""
         for sample in outputs if self.draw else ():
+            rank, processes = get_dist_info()  # our DefaultSampler deals the images out one by one
+            self._draw(runner, 'test', sample, self._test_index * processes + rank + 1)
             self._test_index += 1
-            self._draw(runner, 'test', sample, self._test_index)
 
     def _draw(self, runner: Any, kind: str, sample: Any, step: int) -> None:
         image = cv2.imdecode(np.frombuffer(get(sample.img_path, self.backend_args), np.uint8), cv2.IMREAD_COLOR)

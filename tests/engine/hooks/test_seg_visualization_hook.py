@@ -69,3 +69,16 @@ def test_an_image_that_cannot_be_read_is_named(runner, samples, tmp_path):
     (tmp_path / 'a.png').write_bytes(b'no picture')
     with pytest.raises(DataError, match='a.png'):
         SegVisualizationHook(draw=True).after_test_iter(runner, 0, {}, samples[:1])
+
+
+def test_each_process_draws_its_share_of_a_test_under_the_number_of_the_image(runner, samples, monkeypatch):
+    from segkit.engine.hooks import seg_visualization_hook as module
+    for rank, share in ((0, samples[::2]), (1, samples[1::2])):
+        monkeypatch.setattr(module, 'get_dist_info', lambda rank=rank: (rank, 2))
+        monkeypatch.setattr(module, 'is_main_process', lambda rank=rank: rank == 0)
+        hook = SegVisualizationHook(draw=True, interval=1)
+        for sample in share:
+            hook.after_test_iter(runner, 0, {}, [sample])
+        hook.after_val_iter(runner, 7, {}, share)
+    assert sorted((name, options['step']) for name, _, options in runner.visualizer.calls) == [
+        ('test_a.png', 1), ('test_b.png', 2), ('test_c.png', 3), ('val_a.png', 107)]
