@@ -2,8 +2,8 @@
 
 The demo network is trained on generated scenes, whose void pixels lie unevenly, with dropout 0 and SyncBN, by 1 process
 x 4, 2 x 2 and 4 x 1: the same images make each update. Said are the largest differences of the losses of every
-iteration and of the weights and buffers at the end, in float32 and in float64: where the computation is the same and only
-its rounding differs, nothing is left in float64. Then one checkpoint is tested by several processes; the confusion
+iteration and of the weights and buffers at the end, in float32 and in float64: where the computation is the same and
+only its rounding differs, nothing is left in float64. Then one checkpoint is tested by several processes; the confusion
 matrices must be the same, number by number.
 """
 import argparse
