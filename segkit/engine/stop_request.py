@@ -74,7 +74,7 @@ class StopRequest:
     def agreed(self) -> bool:
         """Whether any process was asked to stop; all processes have to ask, and get the same answer.
 
-        Two processes of one machine take 0.1 ms for it.
+        Two processes of one machine, both busy, take 0.15 ms for it; other iterations' work on a GPU goes on.
         """
         if not self._agreed:
             self._agreed = self.signal or 0

@@ -97,7 +97,7 @@ class ProgressHook(Hook):
         name = runner.message_hub.runtime_info.get('best_name', 'mIoU')
         # What matters most comes first: a narrow terminal cuts the line off at the right.
         self._learning = (f'  data {share:.0%}  loss {tag.get("loss", float("nan")):.4f}'
-                          f'  best {name} {"-" if best is None else f"{best:.2f}"}'
+                          f'  best {name} {"-" if best is None else _score(name, best)}'
                           f'  lr {"/".join(f"{rate:.3g}" for rate in rates[:4])}{accuracy}')
         last = runner.iter + 1 == runner.max_iters
         runner.logger.info(self._line(runner, measured), extra=dict(live=not last))
@@ -198,7 +198,7 @@ class ProgressHook(Hook):
         name = info.get('best_name', 'mIoU')
         at = '' if info.get('best_iter') is None else f' at iter {info["best_iter"]}'
         self._end = (f'done: {runner.iter} iterations, {duration(time.perf_counter() - self._run_start)}'
-                     + ('' if best is None else f', best {name} {best:.2f}{at}: {info.get("best_path", "")}')
+                     + ('' if best is None else f', best {name} {_score(name, best)}{at}: {info.get("best_path", "")}')
                      + f'\ntables and pictures: {runner.work_dir}')
 
     def after_run(self, runner: Any) -> None:
@@ -227,8 +227,12 @@ def _forget_later(path: Path, iteration: int) -> Optional[dict[str, float]]:
 def scores(metrics: dict[str, float]) -> str:
     """The first scores of a validation in words, mIoU before the others, and the validation loss."""
     first = sorted((name for name in metrics if 'loss' not in name), key=lambda name: name != 'mIoU')[:4]
-    loss = f'  val/loss {metrics["val/loss"]:.4f}' if 'val/loss' in metrics else ''
-    return ('  '.join(f'{name} {metrics[name]:.2f}' for name in first) or 'no scores') + loss
+    first += ['val/loss'] if 'val/loss' in metrics else []
+    return '  '.join(f'{name} {_score(name, metrics[name])}' for name in first) or 'no scores'
+
+
+def _score(name: str, value: float) -> str:
+    return f'{value:.4f}' if 'loss' in name else f'{value:.2f}'
 
 
 def images(loader: Any) -> str:
