@@ -5,6 +5,7 @@ import time
 from typing import Any, Optional
 
 import mmengine
+from mmengine.dist import broadcast, get_world_size
 from mmengine.logging import HistoryBuffer, MessageHub, print_log
 from mmengine.runner.checkpoint import weights_to_cpu
 from mmengine.utils import apply_to
@@ -61,6 +62,17 @@ def capture(runner: Any, meta: dict, optimizer: bool, schedulers: bool) -> dict:
         checkpoint['param_schedulers'] = ({k: [s.state_dict() for s in v] for k, v in by_name.items()}
                                           if isinstance(by_name, dict) else [s.state_dict() for s in by_name])
     return checkpoint
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give every process the running statistics of the first one, whose are the ones that are saved.
+
+    Plain batch norm takes them of each process's own images; without this a validation would score as many different
+    networks as there are processes, and the best weights would be none of them.
+    """
+    if get_world_size() > 1:
+        for buffer in bare(model).buffers():
+            broadcast(buffer, src=0)
 
 
 def take_trained_weights(checkpoint: dict) -> bool:

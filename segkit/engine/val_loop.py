@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from segkit.engine.loader_processes import one_pass
-from segkit.engine.run_state import bare
+from segkit.engine.run_state import bare, share_buffers
 from segkit.engine.test_loop import half_precision
 from segkit.errors import ConfigError
 from segkit.registry import LOOPS
@@ -62,6 +62,7 @@ class ValLoop(BaseLoop):
         """Predict and score; returns the scores, or nothing where a signal broke it off."""
         self.runner.call_hook('before_val')
         self.runner.call_hook('before_val_epoch')
+        share_buffers(self.runner.model)
         self.runner.model.eval()
         self._losses = {}
         stop = self.runner.stop_request

@@ -152,3 +152,19 @@ def test_predictions_and_pictures_of_all_processes_are_written(tiny_config, tmp_
                 for folder in ('out', 'show') for p in (tmp_path / name / folder).rglob('*.png')}
 
     assert files('several') == files('one') and len(files('one')) == 10
+
+
+@pytest.mark.slow
+def test_best_weights_of_plain_batch_norm_score_what_was_validated(tiny_config, tmp_path):
+    """Each process has running statistics of its own; those that are kept are those that were validated."""
+    from segkit.config import load_config
+    from segkit.engine import SegRunner
+    done = script('dist_train.sh', tiny_config, 2, '--work-dir', tmp_path / 'run', '--cfg-options',
+                  'model.norm_cfg.type=BN', 'val_cfg.val_loss=True', 'custom_hooks=[dict(type="EMAHook", momentum=0.3)]')
+    assert done.returncode == 0, done.stderr
+    best = tmp_path / 'run/best_mIoU.pth'
+    cfg = load_config(tiny_config, {'model.norm_cfg.type': 'BN', 'val_cfg.val_loss': True, 'load_from': str(best)},
+                      say=lambda line: None)
+    cfg.work_dir = str(tmp_path / 'one')
+    validated = torch.load(best, weights_only=True)['meta']['metrics']
+    assert SegRunner.from_cfg(cfg).val() == pytest.approx(validated, rel=1e-6)
