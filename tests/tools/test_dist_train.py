@@ -160,7 +160,8 @@ def test_best_weights_of_plain_batch_norm_score_what_was_validated(tiny_config, 
     from segkit.config import load_config
     from segkit.engine import SegRunner
     done = script('dist_train.sh', tiny_config, 2, '--work-dir', tmp_path / 'run', '--cfg-options',
-                  'model.norm_cfg.type=BN', 'val_cfg.val_loss=True', 'custom_hooks=[dict(type="EMAHook", momentum=0.3)]')
+                  'model.norm_cfg.type=BN', 'val_cfg.val_loss=True',
+                  'custom_hooks=[dict(type="EMAHook", momentum=0.3)]')
     assert done.returncode == 0, done.stderr
     best = tmp_path / 'run/best_mIoU.pth'
     cfg = load_config(tiny_config, {'model.norm_cfg.type': 'BN', 'val_cfg.val_loss': True, 'load_from': str(best)},
