@@ -25,6 +25,7 @@ COMPLETE = (registry.TRANSFORMS, registry.LOSSES, registry.WEIGHT_INITIALIZERS)
 # Top-level keys whose value is no dict or list; what Runner takes beside is one of these, or an object.
 TOP_VALUES: dict[str, type] = dict(work_dir=str, load_from=str, resume=bool, experiment_name=str, default_scope=str,
                                    launcher=str, runner_type=str, find_unused_parameters=bool, sync_bn=str)
+BUILDERS = ('segkit', 'mmengine', 'mmcv')  # whose classes build the dicts that they are given
 FREE = ('log_level', 'compile', 'activation_checkpointing', 'efficient_conv_bn_eval', 'added_keys')
 
 
@@ -114,9 +115,12 @@ def _needs_type(chain: Chain) -> bool:
         return False
     if keys[0] == 'optim_wrapper' and foreign_constructor(chain[0][1]):
         return False
-    if keys == ('param_scheduler',):  # without a type: one entry for each optimizer
-        return not all(isinstance(value, (dict, list, tuple)) for value in node.values())
-    return not isinstance(node.get('type'), type) and node.get('type') is None
+    if node and all(isinstance(value, (dict, list, tuple)) for value in node.values()):
+        return False  # parts by name, such as schedules for each optimizer
+    owner = getattr(class_at(chain[:-1]), '__module__', None)
+    if owner is not None and owner.split('.')[0] not in BUILDERS:
+        return False  # what a class of the user's does with its dicts is its own matter
+    return node.get('type') is None
 
 
 def _check_slips(chain: Chain, added: Collection[str]) -> None:

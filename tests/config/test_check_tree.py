@@ -193,6 +193,17 @@ def test_a_dataset_that_lists_its_samples_itself_may_read_more_folders(plain, mo
     check_tree(put(plain, LOADER, dict(type='DepthForTest', data_prefix=dict(depth_path='d'))))
 
 
+def test_a_class_of_the_user_s_may_take_other_dicts(plain, monkeypatch):
+    from segkit.registry import DATASETS
+
+    class Joined:
+        def __init__(self, datasets, dataset=None):
+            pass
+
+    monkeypatch.setitem(DATASETS.module_dict, 'JoinedForTest', Joined)
+    check_tree(put(plain, LOADER, dict(type='JoinedForTest', datasets=dict(a=VOC), dataset=dict(how='both'))))
+
+
 def test_a_key_added_on_purpose_is_let_through_where_nothing_would_fail_at_it(plain):
     check_tree(put(plain, ('env_cfg', 'note'), 1), added=['env_cfg.note'])
     with pytest.raises(KeyFault, match='model.backbone.note'):
