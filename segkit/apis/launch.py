@@ -169,13 +169,16 @@ class Processes:
 
 
 def _port(nodes: int, node: int, typed: str) -> int:
-    """The port to meet at: PORT, else 29500, else on a single machine any that is free."""
+    """The port to meet at: PORT, else any that is free on a single machine, and 29500 between several.
+
+    On one machine nobody else has to know it, and two runs that start in the same second never take the same.
+    """
     given = os.environ.get('PORT')
+    if not given and nodes == 1:
+        return _free_port()
     port = _number('PORT', DEFAULT_PORT, 1)
     if node > 0 or _is_free(port):
         return port
-    if not given and nodes == 1:
-        return _free_port()
     _refuse(f'port {port} of this machine is in use, by another run maybe.\nTake another one'
             f'{" on every machine" if nodes > 1 else ""}: PORT={_free_port()} '
             f'{typed.replace(f"PORT={given} ", "")}')

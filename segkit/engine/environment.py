@@ -104,7 +104,7 @@ def start_process_group(launcher: str, dist_cfg: dict) -> None:
                                              timeout=timedelta(seconds=timeout) if timeout else None)
     except (RuntimeError, ValueError, TypeError) as error:
         place = f'{os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}'
-        raise ConfigError(f'{os.environ["WORLD_SIZE"]} processes could not meet at {place} over {backend}: '
+        raise ConfigError(f'the processes ({os.environ["WORLD_SIZE"]}) could not meet at {place} over {backend}: '
                           f'{str(error).splitlines()[0][:200]}\nMASTER_ADDR has to be the machine of process 0, the '
                           'port free there and open to the others; MASTER_PORT (PORT for\nthe tools) names another. '
                           'Network interfaces are named by GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME.') from error

@@ -199,7 +199,7 @@ def test_a_port_in_use_names_another(tool, monkeypatch, capsys):
             tool('a.py', '2')
         err = capsys.readouterr().err
         assert f'port {port} of this machine is in use' in err and err.endswith(' tools/dist_train.sh a.py 2\n')
-        # Nobody asked for 29500: one machine takes whatever is free.
+        # Without PORT one machine takes whatever is free, and never the port that machines meet at.
         monkeypatch.delenv('PORT')
         monkeypatch.setattr(launch, 'DEFAULT_PORT', port)
         assert len(tool('a.py', '2')) == 2

@@ -70,7 +70,7 @@ def test_processes_that_cannot_meet_say_where(alone, monkeypatch):
     taken = socket.socket()
     taken.bind(('', int(os.environ['MASTER_PORT'])))
     taken.listen()
-    with taken, pytest.raises(ConfigError, match='1 processes could not meet at 127.0.0.1:'):
+    with taken, pytest.raises(ConfigError, match=r'the processes \(1\) could not meet at 127.0.0.1:'):
         environment.start_process_group('pytorch', {})
 
 
