@@ -133,4 +133,4 @@ class EarlyStoppingHook(Hook):
         if waited < self.patience:
             return None
         than = '' if best is None else f' than {best:.2f}'
-        return f'{self.monitor} was not better{than} by {self.min_delta} in {waited} validations'
+        return f'{self.monitor} was not better{than} by {self.min_delta} in {waited} validation' + 's' * (waited > 1)
