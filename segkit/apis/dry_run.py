@@ -237,7 +237,7 @@ class _DryRun:
         """Say what was seen, estimate what was not, and end."""
         costs = estimate(self.real, self.measured, self.facts, self.process_bytes, self.read_seconds)
         for line in (*report.staircase(self.seen, costs.stairs, self.reduced),
-                     *report.validation(self.seen, self.metrics, self.reduced), *report.data(self.seen, self.facts),
+                     *report.validation(self.seen, self.metrics), *report.data(self.seen, self.facts),
                      *report.costs(costs, self.facts), *report.disk(self.facts)):
             self.say(line)
         self.say(f'dry run ok in {time.perf_counter() - self.started:.0f} s; nothing was kept. The run:')

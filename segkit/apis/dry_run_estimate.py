@@ -10,6 +10,10 @@ Memory on a CPU: the allocations of a real step, counted on tensors without valu
 weights, and the gradient buckets of several processes. Left out: the allocator's reserve, loader processes, the
 validation.
 
+Compared with real steps on one core of a busy machine (processor time; peak of the resident memory): scenes 128x128
+0.17 s and 0.95 GB, estimated 0.16 s and 0.84 GB; CamVid 256x256 0.82 s and 1.31 GB, estimated 0.78 s and 1.09 GB; R50
+512x512, batch 2, 23.6 s and 4.74 GB, estimated 22.1 to 23.2 s and 4.06 GB.
+
 On CUDA at full size both are measured: the shortest of five steps behind the first two, and the allocator's peak.
 """
 import os
@@ -124,7 +128,9 @@ def _wrappers(wrapper: Any) -> list:
 
 
 def _second(first: Shape, real: Shape, seconds: float, room: float, stride: int) -> Shape:
-    """The second shape to time: as large as time allows, at most the real one; a smaller one where there is no time."""
+    """The second shape to time: as large as time allows, at most the real one; a smaller or no other without time."""
+    if room < 3 * seconds / 4:  # three steps of the smaller one
+        return first
     factor = min(LONGEST, room / 3) / seconds  # three steps of it will be taken
     if factor * _pixels(first) >= _pixels(real):
         return real

@@ -175,7 +175,7 @@ def staircase(seen: Seen, real: Sequence[Stair], reduced: bool) -> list[str]:
             f'  {"losses":<{LABEL}}{losses}']
 
 
-def validation(seen: Seen, metrics: Sequence[Any], reduced: bool) -> list[str]:
+def validation(seen: Seen, metrics: Sequence[Any]) -> list[str]:
     """From a file to the scores."""
     if seen.validation is None:
         return ['validation: none']
@@ -185,7 +185,9 @@ def validation(seen: Seen, metrics: Sequence[Any], reduced: bool) -> list[str]:
     rows = [f'  {stair.place + " " + stair.name:<{LABEL}}{_told(stair.shapes)}' for stair in ran]
     if found is not None:
         rows.append(f'  {"pred_sem_seg":<{LABEL}}{_size(*shape_of(found))}')
-    title = 'validation, from file to score' + (': the network was given a smaller image here' if reduced else '')
+    given = {tuple(shape[-2:]) for stair in stairs for name, (shape, _) in stair.shapes.items() if name == 'inputs'}
+    smaller = tuple(batch['inputs'][0].shape[-2:]) not in given
+    title = 'validation, from file to score' + (': the network was given a smaller image here' if smaller else '')
     return [title, *_steps(pipeline), _batch_row(batch), *rows,
             f'  {"metric":<{LABEL}}{", ".join(type(one).__name__ for one in metrics)}']
 
@@ -213,7 +215,7 @@ def costs(found: Costs, facts: Facts) -> list[str]:
     """Time of 1,000 iterations, and memory."""
     seconds = found.step_seconds + found.read_seconds
     several = 'process, of ' + str(facts.processes) if facts.processes > 1 else 'this process'
-    reading = f', {found.read_seconds:.2f} s of it reading' if found.read_seconds > 0.005 * seconds else ''
+    reading = f', {found.read_seconds:.2f} s of it reading' if found.read_seconds > 0.01 * seconds + 0.005 else ''
     lines = ['cost at the real size on this machine',
              _row('time', f'{_long(1000 * seconds)} for 1,000 iterations ({seconds:.3g} s each{reading}), '
                   f'{_long(facts.iterations * seconds)} for all {facts.iterations:,} without validations'),
@@ -253,5 +255,6 @@ def _gigabytes(count: float) -> str:
 
 def _long(seconds: float) -> str:
     if seconds < 172800:
-        return f'{duration(seconds)} h' if seconds >= 3600 else f'{seconds / 60:.1f} min'
+        return (f'{duration(seconds)} h' if seconds >= 3600 else f'{seconds / 60:.1f} min' if seconds >= 120 else
+                f'{seconds:.0f} s')
     return f'{seconds / 86400:.1f} days'
