@@ -69,6 +69,7 @@ class Costs:
         stairs: The network's shapes in a real step; empty where nothing was simulated.
         fault: Why nothing was; empty where it was.
         share: Of its core, what the process got while it was timed.
+        load: Programs that ran or waited, for each core, in the last minute; this one is among them.
     """
 
     step_seconds: float
@@ -78,6 +79,7 @@ class Costs:
     stairs: list[Stair]
     fault: str = ''
     share: float = 1.
+    load: float = 1.
 
 
 def measure(runner: Any, batch: dict, reduced: bool, started: float) -> Measured:
@@ -192,7 +194,8 @@ def estimate(cfg: Any, measured: Measured, facts: Facts, process_bytes: float, r
     else:
         memory = {}
     return Costs(seconds, _reading(read_seconds, seconds, facts), basis,
-                 {name: value for name, value in memory.items() if value}, stairs, fault, measured.share)
+                 {name: value for name, value in memory.items() if value}, stairs, fault, measured.share,
+                 os.getloadavg()[0] / _cores() if hasattr(os, 'getloadavg') else 1.)
 
 
 def _extended(measured: Measured, work: dict[Shape, int], unit: str) -> tuple[float, str]:
@@ -210,12 +213,15 @@ def _extended(measured: Measured, work: dict[Shape, int], unit: str) -> tuple[fl
     return seconds, f'{shown}, extended to {work[measured.real] / work[most]:.1f} x the {unit}'
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+
+
 def _reading(read: float, step: float, facts: Facts) -> float:
     """Seconds that reading a batch adds to a step."""
     if facts.workers == 0:
         return read
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    free = cores // int(os.environ.get('LOCAL_WORLD_SIZE', 1)) - (1 if torch.cuda.is_available() else
+    free = _cores() // int(os.environ.get('LOCAL_WORLD_SIZE', 1)) - (1 if torch.cuda.is_available() else
                                                                   torch.get_num_threads())
     hiding = min(facts.workers, free)
     return max(read / hiding - step, 0.) if hiding > 0 else read
