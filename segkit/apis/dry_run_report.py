@@ -224,8 +224,8 @@ def costs(found: Costs, facts: Facts) -> list[str]:
         lines.append(_row('', f'on a core of its own; at the {found.share:.0%} that others left of it just now, 1,000 '
                           f'iterations take {_long(1000 * seconds / found.share)}'))
     elif found.load > 1 + BUSY and not torch.cuda.is_available():
-        lines.append(_row('', f'others use this machine ({found.load:.1f} programs wait for each core), so the times are '
-                          'longer than on a free one'))
+        lines.append(_row('', f'others use this machine ({found.load:.1f} programs wait for each core), so the times '
+                          'are longer than on a free one'))
     if found.memory:
         listed = ', '.join(f'{name} {_gigabytes(value)}' for name, value in found.memory.items())
         lines += [_row('memory', f'{_gigabytes(sum(found.memory.values()))} in {several}: {listed}')]
