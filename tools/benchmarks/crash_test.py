@@ -65,6 +65,7 @@ class CrashTest:
         self.iterations = args.iters_per_kill * (args.kills + 1)
         self.draw = random.Random(args.seed)
         self.kills: list = []
+        self.training = None
         self.begun = time.monotonic()
 
     def say(self, text: str) -> None:
@@ -95,7 +96,8 @@ class CrashTest:
         from crash_test_run import Training
         folder = self.folder / name
         resume = any(folder.glob('iter_*.pth'))
-        return Training(self.command(name, resume), folder, self.folder / f'{name}.log')
+        self.training = Training(self.command(name, resume), folder, self.folder / f'{name}.log')
+        return self.training
 
     def uninterrupted(self) -> None:
         """The run to compare with."""
@@ -225,8 +227,12 @@ def crash_test(args: argparse.Namespace, folder: Path) -> bool:
     if args.config is None:
         generate(str(folder / 'scenes'), 60, 24, (72, 110), 0)
     test = CrashTest(args, folder)
-    test.uninterrupted()
-    test.crashed()
+    try:
+        test.uninterrupted()
+        test.crashed()
+    finally:
+        if test.training is not None:
+            test.training.kill()
     rows = compare(folder / 'uninterrupted', folder / 'killed', test.iterations)
     for name, number, difference in rows:
         test.say(f'{name}: {number:,} values, ' + (f'DIFFERENT: {difference}' if difference else 'the same'))

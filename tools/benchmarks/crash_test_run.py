@@ -200,8 +200,13 @@ def kill_at(training: Training, aim: str, target: int, startup: float, draw: ran
 
 def _kill_a_loader(training: Training, draw: random.Random) -> Optional[Kill]:
     """Kill one process that loads data; the training has to notice by itself."""
-    loaders = [pid for pid in descendants(training.process.pid) if _loads(pid, training.process.pid)]
-    if not loaders:
+    loaders: list[int] = []
+
+    def some() -> bool:
+        loaders[:] = [pid for pid in descendants(training.process.pid) if _loads(pid)]
+        return bool(loaders)
+
+    if not training.wait_until(some, poll=0.05):
         return None
     seconds, iteration = training.seconds(), training.iteration
     try:
@@ -220,7 +225,7 @@ def _kill_a_loader(training: Training, draw: random.Random) -> Optional[Kill]:
     return Kill('loader', seconds, iteration, 'waiting for a loader process', training.resumed_at)
 
 
-def _loads(pid: int, above: int) -> bool:
+def _loads(pid: int) -> bool:
     """Whether a process was forked by a training, which is what loaders are: they have its command line."""
     try:
         parent = int(Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[1])
