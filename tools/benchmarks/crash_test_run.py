@@ -46,6 +46,7 @@ class Training:
     def __init__(self, command: list[str], folder: Path, log: Path) -> None:
         self.folder = folder
         self.lines: list[str] = []
+        self._left_behind = set(self._temporary())  # by those that were killed before
         self.started = self.spoke = time.monotonic()
         environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', PYTHON=sys.executable)
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -100,9 +101,12 @@ class Training:
         return True
 
     def unfinished(self) -> list[str]:
-        """Names of the files that are being written."""
-        return [name for name in os.listdir(self.folder) if name.startswith('.') and name.endswith('.tmp')] \
-            if self.folder.is_dir() else []
+        """Names of the checkpoints and their hashes that this process is writing."""
+        return [name for name in self._temporary() if name not in self._left_behind]
+
+    def _temporary(self) -> list[str]:
+        names = os.listdir(self.folder) if self.folder.is_dir() else []
+        return [name for name in names if name.startswith('.') and name.endswith('.tmp')]
 
     def doing(self) -> str:
         """What the processes are about, from their last lines and the files they are writing."""
