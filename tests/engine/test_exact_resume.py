@@ -1,7 +1,7 @@
 """A run that was stopped and goes on ends as the uninterrupted one: to the last bit on a CPU, whatever is switched on.
 
-Each case trains ten iterations of two images (seven images: the data are gone through three times), with dropout and a
-validation after every third. The other run is broken off once, after k iterations, and goes on from its last checkpoint.
+Each case trains ten iterations of two images (seven images: the data are gone through three times), with dropout and
+a validation after every third. The other run is broken off after k iterations and goes on from its last checkpoint.
 """
 import os
 import shutil
@@ -102,7 +102,7 @@ def go_on(run, folder, **overrides):
 
 @pytest.mark.parametrize('case', CASES)
 def test_every_switch(run, tmp_path, same, case):
-    """Stopped behind iteration 7: a checkpoint at 6, two validations before, two behind, in the second round of data."""
+    """Stopped behind iteration 7: a checkpoint at 6, two validations before, two behind, the second round of data."""
     whole, batches = run('whole', **LENGTH, **CASES[case]), Batches()
     whole.register_hook(batches)
     whole.train()
@@ -120,6 +120,17 @@ def test_every_place(run, tmp_path, same, behind):
     run('whole', **LENGTH, **settings).train()
     broken_off(run, 'parts', behind, **settings)
     go_on(run, 'parts', **settings)
+    same(tmp_path / 'whole', tmp_path / 'parts')
+
+
+def test_no_checkpoint_falls_between_two_updates(run, tmp_path, same):
+    """Gradients of four iterations, a checkpoint due every third: what is gathered is never lost."""
+    settings = {'+optim_wrapper__accumulative_counts': 4, 'default_hooks__checkpoint__interval': 3,
+                'custom_hooks': [EMA]}
+    run('whole', **LENGTH, **settings).train()
+    broken_off(run, 'parts', 7, **settings)
+    assert sorted(path.name for path in (tmp_path / 'parts').glob('iter_*.pth')) == ['iter_4.pth']
+    assert sorted(go_on(run, 'parts', **settings)) == [4, 5, 6, 7, 8, 9]
     same(tmp_path / 'whole', tmp_path / 'parts')
 
 
