@@ -67,6 +67,21 @@ class SegkitRegistry(Registry):
                 return self.fallback.module_dict[plain]
         raise UnknownNameError(self._explain(plain))
 
+    def build(self, cfg, *args, **kwargs):
+        """Build what a config names.
+
+        Raises:
+            ConfigError: If nothing of this kind has that name, or its class refuses the values.
+        """
+        try:
+            return super().build(cfg, *args, **kwargs)
+        except (TypeError, ValueError, AssertionError, ImportError, IndexError) as error:
+            name = cfg.get('type') if isinstance(cfg, dict) else cfg
+            name = getattr(name, '__name__', name)
+            text = ' '.join(str(error).split())[:300] or type(error).__name__
+            raise ConfigError(f'The {self.name} {name} cannot be built from its values: {text}\n'
+                              'Correct them; --debug shows where that was found.') from error
+
     def _from_elsewhere(self, key: str):
         """The class at ``package.module.Class``, as lazy configs are dumped, or in another library's scope."""
         try:

@@ -4,6 +4,7 @@ from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import MODELS as ROOT_MODELS
 
 from segkit import registry
+from segkit.errors import ConfigError
 from segkit.registry import BACKBONES, DECODE_HEADS, HOOKS, LOSSES, METRICS, MODELS, UnknownNameError
 
 
@@ -62,3 +63,10 @@ def test_a_loss_registered_as_a_model_is_found_with_a_notice(capsys):
 def test_an_unknown_name_is_also_a_key_error():
     with pytest.raises(KeyError):
         LOSSES.build(dict(type='NoSuchLoss'))
+
+
+def test_values_that_a_class_refuses_name_the_class():
+    with pytest.raises(ConfigError, match='(?s)The transform RandomCrop cannot be built from its values: .*crop_size'):
+        registry.TRANSFORMS.build(dict(type='RandomCrop'))
+    with pytest.raises(ConfigError, match='RandomCrop.crop_size must be'):  # its own words stay
+        registry.TRANSFORMS.build(dict(type='RandomCrop', crop_size=0))

@@ -80,6 +80,10 @@ def test_batch_is_its_images_and_void_around_them(shapes, stacked, as_list, leas
         batch = dict(inputs=[one['inputs'] for one in packed], data_samples=[one['data_samples'] for one in packed])
     else:
         batch = seg_collate(packed, stack_labels=stacked)
+        for k, (height, width) in enumerate(shapes):
+            assert not batch['inputs'][k, :, height:].any() and not batch['inputs'][k, :, :, width:].any()
+            if stacked:
+                assert (batch['labels'][k, height:] == 255).all() and (batch['labels'][k, :, width:] == 255).all()
     divisor = None if least else divisor
     out = preprocessor(size=least, size_divisor=divisor, pad_val=9, seg_pad_val=255)(batch, training=True)
     tall, wide = (max(edges) for edges in zip(*shapes))

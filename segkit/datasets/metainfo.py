@@ -42,7 +42,11 @@ def fit_metainfo(name: str, own: dict, info: dict, label_map: Optional[dict], ig
                               f'Its classes: {", ".join(own["classes"])}.')
         subset = {old: classes.index(one) if one in classes else ignore_index
                   for old, one in enumerate(own['classes'])}
-    stored = {int(old): int(new) for old, new in (label_map or {}).items()}
+    try:
+        stored = {int(old): int(new) for old, new in (label_map or {}).items()}
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f'dataset.label_map takes stored label: class index, both whole numbers; got '
+                          f'{label_map}.') from error
     total = {**subset, **{old: subset.get(new, new) for old, new in stored.items()}}
 
     palette = info.get('palette') or bright_palette(classes)

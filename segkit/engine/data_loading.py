@@ -43,6 +43,8 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
         dataset = DATASETS.build(dict(type='SeededDataset', dataset=dataset))
     if hasattr(dataset, 'full_init'):
         dataset.full_init()
+    if hasattr(dataset, '__len__') and len(dataset) == 0:
+        raise ConfigError(f'{name}: its dataset has no samples (a wrapper of 0 times?).')
     sampler = _sampler(cfg.pop('sampler', None), dataset, seed, training, name)
     batch_sampler = cfg.pop('batch_sampler', None)
     if batch_sampler is not None:

@@ -1,8 +1,10 @@
 """What a runner is given: completed, and refused where it could only fail later."""
+import importlib.util
 import logging
-from collections.abc import Iterator
+import multiprocessing
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 from segkit.engine.last_checkpoint import find_last_checkpoint
 from segkit.errors import ConfigError
@@ -12,6 +14,11 @@ DEFAULT_SEED = 0
 REPORT = dict(type='RunReportHook')
 # That every run has, unless the config sets them to None.
 OTHERS = dict(bad_samples=dict(type='BadSamplesHook'), dead_classes=dict(type='DeadClassHook'))
+# What MMEngine's visualization backends import when the first value is written, which is late.
+BACKEND_PACKAGES = dict(
+    TensorboardVisBackend=('tensorboard', 'tensorboardX'), WandbVisBackend=('wandb',), MLflowVisBackend=('mlflow',),
+    ClearMLVisBackend=('clearml',), NeptuneVisBackend=('neptune',), DVCLiveVisBackend=('dvclive',),
+    AimVisBackend=('aim',))
 MMENGINE_S_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
@@ -78,6 +85,31 @@ def seed(given: Any) -> int:
     return given
 
 
+def check_backends(backends: Sequence[dict]) -> None:
+    """Refuse ``visualizer.vis_backends`` whose packages are not there.
+
+    Raises:
+        ConfigError: Naming the package.
+    """
+    for backend in backends:
+        kind = str(backend.get('type')).split('.')[-1]
+        packages = BACKEND_PACKAGES.get(kind, ())
+        if packages and not any(importlib.util.find_spec(name) for name in packages):
+            raise ConfigError(f'visualizer.vis_backends asks for {kind}, but {packages[0]} is not installed.\n'
+                              f'Install it (pip install {packages[0]}), or remove that backend.')
+
+
+def check_start_method(method: Optional[str]) -> None:
+    """Refuse a way to start loader processes that this system has not.
+
+    Raises:
+        ConfigError: Naming those it has.
+    """
+    there = multiprocessing.get_all_start_methods()
+    if method is not None and method not in there:
+        raise ConfigError(f'env_cfg.mp_cfg.mp_start_method: expected one of {", ".join(there)}, got {method!r}.')
+
+
 @contextmanager
 def named(key: str, cfg: Any) -> Iterator[None]:
     """Put the config key before what torch or MMEngine say of a value that they cannot use.
@@ -87,5 +119,7 @@ def named(key: str, cfg: Any) -> Iterator[None]:
     """
     try:
         yield
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f'{key}: nothing can be built from its values: {error}\nIt is {cfg}.') from error
+    except (TypeError, ValueError, AssertionError, ImportError) as error:
+        shown = ' '.join(str(cfg).split())
+        raise ConfigError(f'{key}: nothing can be built from its values: {" ".join(str(error).split())}\n'
+                          f'It is {shown if len(shown) <= 300 else shown[:297] + "..."}.') from error

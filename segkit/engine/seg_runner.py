@@ -1,5 +1,4 @@
 """The runner: MMEngine's, with segkit's data loading, checkpoints and a quiet console."""
-import importlib.util
 import itertools
 import logging
 import os
@@ -103,6 +102,7 @@ class SegRunner(Runner):
         """Start the processes' group and set what OpenCV, cuDNN and the operating system are to do."""
         if self.distributed and not is_distributed():
             environment.start_process_group(self.launcher, env_cfg.get('dist_cfg') or {})
+        run_arguments.check_start_method((env_cfg.get('mp_cfg') or {}).get('mp_start_method'))
         super().setup_env(env_cfg)
         # Logger, message hub and visualizer are kept by the run's name, which has the time in seconds in it.
         number = next(_RUNS)
@@ -126,16 +126,19 @@ class SegRunner(Runner):
         """The visualizer of the config.
 
         Raises:
-            ConfigError: If it writes for TensorBoard, which is not installed.
+            ConfigError: If it writes for a program, such as TensorBoard, that is not installed.
         """
         backends = (visualizer or {}).get('vis_backends') or [] if not isinstance(visualizer, Visualizer) else []
-        wanted = any('TensorboardVisBackend' in str(backend.get('type')) for backend in backends)
-        if wanted and not any(importlib.util.find_spec(name) for name in ('tensorboard', 'tensorboardX')):
-            raise ConfigError('visualizer.vis_backends asks for TensorboardVisBackend, but TensorBoard is not '
-                              'installed.\nInstall it (pip install tensorboard), or remove that backend.')
+        run_arguments.check_backends(backends)
         if isinstance(visualizer, dict):  # a config names it, and a second run in this process needs its own
             visualizer = dict(visualizer, name=f'{visualizer.get("name", "visualizer")}_{self._experiment_name}')
-        return super().build_visualizer(visualizer)
+        with run_arguments.named('visualizer', visualizer):
+            return super().build_visualizer(visualizer)
+
+    def register_hook(self, hook: Any, priority: Any = None) -> None:
+        """Add a hook."""
+        with run_arguments.named('default_hooks or custom_hooks', hook):
+            super().register_hook(hook, priority)
 
     def _log_env(self, env_cfg: dict) -> None:
         facts = {**environment.report(), 'env_cfg': env_cfg, 'randomness': self._randomness_cfg, 'seed': self.seed,
@@ -162,6 +165,11 @@ class SegRunner(Runner):
         return (self.iter + 1) % self.log_interval == 0 or self.iter + 1 == self.max_iters
 
     # -- model ---------------------------------------------------------------------------------------------------
+
+    def build_model(self, model: Union[nn.Module, dict]) -> nn.Module:
+        """The segmentor."""
+        with run_arguments.named('model', model):
+            return super().build_model(model)
 
     def wrap_model(self, model_wrapper_cfg: Optional[dict], model: nn.Module) -> nn.Module:
         """Move the model to its device and, with several processes, wrap it for gradient exchange."""

@@ -75,9 +75,9 @@ class IoUMetric(BaseMetric):
         self.prefix = prefix
         names = [iou_metrics] if isinstance(iou_metrics, str) else list(iou_metrics)
         unknown = [name for name in names if name not in COLUMNS]
-        if unknown:
+        if unknown or not names:
             raise ConfigError(f'val_evaluator.iou_metrics: expected some of {", ".join(COLUMNS)}, '
-                              f'got {", ".join(map(repr, unknown))}.')
+                              f'got {", ".join(map(repr, unknown)) or "none"}.')
         if format_only and output_dir is None:
             raise ConfigError('test_evaluator.format_only=True only writes predictions, but output_dir is None.\n'
                               'Give a folder: test_evaluator.output_dir=predictions')

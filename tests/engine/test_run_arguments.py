@@ -1,5 +1,8 @@
 """What a runner is given is completed, and refused where it could only fail later."""
+import pytest
+
 from segkit.engine import run_arguments
+from segkit.errors import ConfigError
 
 
 def hooks_of(**given):
@@ -21,3 +24,18 @@ def test_hooks_that_every_run_has():
         assert name not in hooks_of(default_hooks={name: None})
         assert name not in hooks_of(custom_hooks=[dict(hook)])
         assert list(hooks_of(default_hooks=dict(mine=dict(hook)))).count(name) == 0
+
+
+def test_packages_of_visualization_backends_are_asked_for(monkeypatch):
+    run_arguments.check_backends([dict(type='LocalVisBackend')])
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    run_arguments.check_backends([dict(type='LocalVisBackend')])
+    with pytest.raises(ConfigError, match='asks for WandbVisBackend, but wandb is not installed.\nInstall it .pip'):
+        run_arguments.check_backends([dict(type='LocalVisBackend'), dict(type='mmengine.x.WandbVisBackend')])
+
+
+def test_start_method_is_one_of_the_system():
+    run_arguments.check_start_method(None)
+    run_arguments.check_start_method('spawn')
+    with pytest.raises(ConfigError, match="mp_start_method: expected one of .*spawn.*, got 'frok'"):
+        run_arguments.check_start_method('frok')

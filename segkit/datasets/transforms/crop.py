@@ -29,7 +29,7 @@ class RandomCrop(BaseTransform):
         img: (H, W, 3) to (h, w, 3); label maps: (H, W) to (h, w), both views.
 
     Raises:
-        ConfigError: If ``crop_size`` is not positive.
+        ConfigError: If ``crop_size`` is not positive, or ``cat_max_ratio`` not in (0, 1].
     """
 
     def __init__(self,
@@ -39,6 +39,8 @@ class RandomCrop(BaseTransform):
         size = (crop_size, crop_size) if isinstance(crop_size, int) else tuple(crop_size)
         if len(size) != 2 or min(size) <= 0:
             raise ConfigError(f'RandomCrop.crop_size must be one positive number or two, (h, w); got {crop_size}.')
+        if not 0 < cat_max_ratio <= 1:
+            raise ConfigError(f'RandomCrop.cat_max_ratio must be above 0 and at most 1; got {cat_max_ratio}.')
         self.crop_size = size
         self.cat_max_ratio = cat_max_ratio
         self.ignore_index = ignore_index

@@ -9,7 +9,7 @@ from mmengine.dist import get_dist_info, is_main_process
 from mmengine.fileio import get
 from mmengine.hooks import Hook
 
-from segkit.errors import DataError
+from segkit.errors import ConfigError, DataError
 from segkit.registry import HOOKS
 
 
@@ -36,6 +36,8 @@ class SegVisualizationHook(Hook):
                  show: bool = False,
                  wait_time: float = 0.,
                  backend_args: Optional[dict] = None) -> None:
+        if interval < 1:
+            raise ConfigError(f'SegVisualizationHook.interval: expected at least 1, got {interval}.')
         self.draw = draw
         self.interval = interval
         self.show = show

@@ -72,6 +72,8 @@ class BaseDecodeHead(BaseModule):
         if sampler is not None:
             raise ConfigError(f'{type(self).__name__}.sampler is not supported; remove it from the config, or set '
                               'it to None.')
+        if channels < 1:
+            raise ConfigError(f'{type(self).__name__}.channels: expected at least 1, got {channels}.')
         self.in_index = in_index
         self.input_transform = input_transform
         self.in_channels = self._input_channels(in_channels)

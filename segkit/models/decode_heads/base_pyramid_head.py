@@ -27,6 +27,9 @@ class BasePyramidHead(BaseDecodeHead):
                  branch_bias: bool = False, **kwargs) -> None:
         super().__init__(in_channels, channels, **kwargs)
         self.dilations = tuple(dilations)
+        if not self.dilations or min(self.dilations) < 1:
+            raise ConfigError(f'{type(self).__name__}.dilations: expected at least one rate, each 1 or more; got '
+                              f'{self.dilations}.')
         layers = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg,
                       bias=branch_bias or self.norm_cfg is None)
         self.image_pool = nn.Sequential(
