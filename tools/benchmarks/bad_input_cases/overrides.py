@@ -1,0 +1,46 @@
+"""Mistakes in --cfg-options: each override takes effect or is refused."""
+from bad_input_cases.case import Case
+from bad_input_cases.place import write_config
+
+START = 'train.py config.py --work-dir w --cfg-options'
+
+
+def override(wrong: str, typed: str, *says: str, **kwargs) -> Case:
+    """An override that can do nothing, or not what was meant."""
+    return Case(wrong, f'{START} {typed}', says, **kwargs)
+
+
+CASES = [
+    override('optimizer.lr, as it was in MMSegmentation 0.x', 'optimizer.lr=0.5', 'optimizer.lr',
+             'would have no effect', 'Nearest: optim_wrapper.optimizer.lr', common=True),
+    override('misspelt first word', 'optim_wraper.optimizer.lr=0.5', 'optim_wraper.optimizer.lr',
+             'Nearest: optim_wrapper.optimizer.lr', common=True),
+    override('misspelt key', 'model.backbonee.depth=101', 'model.backbonee', 'Nearest: model.backbone', common=True),
+    override('misspelt last word', 'model.backbone.dept=101', 'model.backbone.dept', 'Nearest: model.backbone.depth'),
+    override('misspelt number of classes', 'model.num_clases=3', 'model.num_clases', 'Nearest: model.num_classes',
+             common=True),
+    override('word that nothing is called', 'epoch=3', 'epoch', 'would have no effect'),
+    override('misspelt word for every crop', 'cropsize=64', 'cropsize', 'Nearest: crop_size'),
+    override('text for a number', 'train_cfg.max_iters=abc', 'train_cfg.max_iters', "'abc'", common=True),
+    override('text for a learning rate', 'optim_wrapper.optimizer.lr=abc', 'optim_wrapper.optimizer.lr', "'abc'"),
+    override('number for a part of the model', 'model.backbone=50', 'model.backbone', '50'),
+    override('value below a plain value', 'train_cfg.max_iters.value=3', 'train_cfg.max_iters', 'no keys'),
+    override('position that the list has not', 'param_scheduler.5.power=1', 'param_scheduler', '5'),
+    override('position in a pipeline that is a word', 'train_dataloader.dataset.pipeline.RandomCrop.crop_size=64',
+             'train_dataloader.dataset.pipeline', 'RandomCrop', 'position'),
+    override('option without a value', 'train_cfg.max_iters', 'train_cfg.max_iters', 'KEY=VALUE'),
+    override('blanks around =', 'train_cfg.max_iters = 100', 'KEY=VALUE'),
+    override('list with a bracket left open', "model.backbone.strides='(1,2'", 'model.backbone.strides', '(1,2'),
+    override('negative learning rate', 'optim_wrapper.optimizer.lr=-1', 'optim_wrapper', 'Invalid learning rate: -1'),
+    override('learning rate with which the loss is not finite', 'optim_wrapper.optimizer.lr=1e30', 'iteration 2',
+             'Lower optim_wrapper.optimizer.lr'),
+    override('batch size 0', 'train_dataloader.batch_size=0', 'train_dataloader', 'batch_size', '0'),
+    override('-1 loader processes', 'train_dataloader.num_workers=-1', 'train_dataloader', 'num_workers'),
+    override('crop of size 0', "crop_size='(0, 0)'", 'crop_size', '(0, 0)'),
+    override('unknown option of randomness', 'randomness.sed=3', 'randomness.sed', 'randomness.seed'),
+    override('seed that is a word', 'randomness.seed=abc', 'randomness.seed', "'abc'"),
+    override('unknown log level', 'log_level=LOUD', 'log_level', "'LOUD'", 'WARNING'),
+    override('more samples than there are', 'train_dataloader.dataset.indices=[99]', 'indices', '99', '6 samples'),
+    override('variable that nothing reads any more', 'lonely=3', 'lonely', 'config.py', 'no effect',
+             prepare=lambda place: write_config(place, 'lonely = 5\n')),
+]
