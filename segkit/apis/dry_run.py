@@ -78,8 +78,8 @@ def dry_run(cfg: Config, say: Callable[[str], None], size: Optional[str] = None)
         say(line)
     if settled.get('resume') and settled.get('load_from') is None:
         settled.load_from = find_last_checkpoint(settled.work_dir)
-    say(report.opening(reduced))
-    with TemporaryDirectory(prefix='segkit-dry-run-') as folder, _ended_by_signals():
+    with _ended_by_signals(), TemporaryDirectory(prefix='segkit-dry-run-') as folder:
+        say(report.opening(reduced))
         run = _DryRun(settled, Path(folder), say, reduced, started)
         run.first()
         run.second()
@@ -104,7 +104,7 @@ class _DryRun:
     def first(self) -> None:
         """Build a runner; take one update, one validation batch and a checkpoint."""
         runner = DryRunner.from_cfg(self.cfg)
-        runner.walk = _ended_by_signals()(self._first_walk)
+        runner.walk = self._first_walk
         runner.train()
         del runner
         _free()
@@ -205,7 +205,7 @@ class _DryRun:
         cfg = self.cfg.copy()
         cfg.resume, cfg.load_from = True, str(self.path)
         runner = DryRunner.from_cfg(cfg)
-        runner.walk = _ended_by_signals()(self._second_walk)
+        runner.walk = self._second_walk
         runner.train()
         del runner
         _free()
@@ -292,17 +292,15 @@ def _free() -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C end the process at once and in order: a run would save, and this has nothing to save."""
+    """Let SIGTERM end the process in order, as Ctrl-C does, so that the temporary folder goes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def leave(number: int, frame: Any) -> NoReturn:
         raise SystemExit(128 + number)
-    before = {number: signal.signal(number, handler) for number, handler in
-              ((signal.SIGTERM, leave), (signal.SIGINT, signal.default_int_handler))}
+    before = signal.signal(signal.SIGTERM, leave)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTERM, before)

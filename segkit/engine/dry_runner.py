@@ -45,6 +45,8 @@ class DryRunner(SegRunner):
 
     def build_train_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
         """The training loop, whose ``run`` is the walk."""
+        if self.stop_request is not None:  # there is nothing to save, so a signal ends the process as it did before
+            self.stop_request.__exit__(None, None, None)
         loop = super().build_train_loop(loop)
         loop.run = lambda: self.walk(self)
         return loop

@@ -2,6 +2,7 @@
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -172,6 +173,24 @@ def test_checkpoints_that_do_not_fit_on_the_disk(dry, monkeypatch):
     from collections import namedtuple
     monkeypatch.setattr('shutil.disk_usage', lambda path: namedtuple('Usage', 'free')(1000))
     assert 'warning: the checkpoints do not fit' in dry()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('wait_for', ['dry run:', 'schedule'])
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_it_and_leave_nothing(tiny_config, tmp_path, wait_for, number):
+    (tmp_path / 'temporary').mkdir()
+    environment = dict(os.environ, OMP_NUM_THREADS='1', TMPDIR=str(tmp_path / 'temporary'))
+    tool = subprocess.Popen([sys.executable, str(ROOT / 'tools/train.py'), str(tiny_config), '--dry-run'],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    for line in tool.stdout:
+        if line.strip().startswith(wait_for):
+            break
+    tool.send_signal(number)
+    rest, _ = tool.communicate(timeout=60)
+    assert tool.returncode == 128 + number and 'dry run ok' not in rest
+    assert not list((tmp_path / 'temporary').glob('segkit*'))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='one GPU cannot serve two processes')
