@@ -65,9 +65,9 @@ def make(place: Path) -> None:
         train.main(['config.py', '--work-dir', 'run'])
     finally:
         os.chdir(before)
-    for rest in ('train.log', 'vis_data'):
-        path = place / 'run' / rest
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for path in (place / 'run').iterdir():  # each case gets a copy of the rest
+        if not path.name.startswith(('iter_4.pth', 'last_checkpoint')):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write_config(place: Path, more: str = '') -> None:
