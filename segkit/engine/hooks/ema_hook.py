@@ -60,8 +60,8 @@ class EMAHook(Hook):
             if not isinstance(value, int) or value < least:
                 raise ConfigError(f'EMAHook: {name} is {value!r}; expected a whole number, at least {least}.')
         if begin_iter and begin_epoch:
-            raise ConfigError(f'EMAHook: both begin_iter={begin_iter} and begin_epoch={begin_epoch} say when the average '
-                              'begins.\nKeep one of them.')
+            raise ConfigError(f'EMAHook: both begin_iter={begin_iter} and begin_epoch={begin_epoch} say when the '
+                              'average begins.\nKeep one of them.')
         self.average_cfg = dict(type=ema_type, **kwargs)
         self.strict_load = strict_load
         self.begin_iter = begin_iter
