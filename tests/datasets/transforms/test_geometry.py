@@ -16,10 +16,7 @@ from segkit.datasets.transforms import Pad, RandomCrop, RandomFlip, RandomResize
 
 MARK = 200  # of image pixels that come from outside; rows and columns are below 81
 VOID = 255
-settings.register_profile('geometry', deadline=None, derandomize=True, max_examples=150, database=None)
-settings.load_profile('geometry')
-geometry = settings.get_profile('geometry')
-
+geometry = settings(deadline=None, derandomize=True, max_examples=150, database=None)
 sizes = st.tuples(st.integers(1, 80), st.integers(1, 80)) | st.sampled_from(
     [(1, 1), (1, 80), (80, 1), (2, 79), (79, 3), (17, 17), (64, 32)])
 seeds = st.integers(0, 2**32 - 1)
@@ -41,11 +38,10 @@ def sample(size, seed=0, labels=(0, 1, 2, 7, 255), grain=4):
 def run(transform, results, seed):
     """The transform's results; what it was given stays as it is."""
     given_arrays = {key: value.copy() for key, value in results.items() if isinstance(value, np.ndarray)}
-    originals = {key: results[key] for key in given_arrays}
     np.random.seed(seed)
     out = transform({**results, 'seg_fields': list(results['seg_fields'])})
-    for key, array in originals.items():
-        assert np.array_equal(array, given_arrays[key]), f'{key} was changed in place'
+    for key, array in given_arrays.items():
+        assert np.array_equal(results[key], array), f'{key} was changed in place'
     return out
 
 
@@ -70,8 +66,6 @@ def same_again(transform, results, out, seed):
     again = run(transform, results, seed)
     assert all(np.array_equal(out[key], again[key]) for key in ('img', 'gt_seg_map'))
 
-
-# -- flip -----------------------------------------------------------------------------------------------------------
 
 @geometry
 @given(sizes, st.lists(directions, min_size=1, max_size=3, unique=True), st.floats(0, 1), seeds)
@@ -104,8 +98,6 @@ def test_flip_swaps_labels_only_where_it_mirrors(size, direction, seed):
     assert np.array_equal(run(RandomFlip(prob=0., swap_seg_labels=[(1, 2)]), whole, seed)['gt_seg_map'],
                           whole['gt_seg_map'])
 
-
-# -- crop -----------------------------------------------------------------------------------------------------------
 
 @geometry
 @given(sizes, st.tuples(st.integers(1, 100), st.integers(1, 100)), seeds)
@@ -146,8 +138,6 @@ def test_crop_draws_until_no_class_fills_it(size, crop, ratio, seed, labels, gra
     assert (int(out['rows'][0, 0]), int(out['columns'][0, 0])) == (top, left)
 
 
-# -- pad ------------------------------------------------------------------------------------------------------------
-
 @geometry
 @given(sizes, st.data(), seeds)
 def test_pad_adds_void_at_the_bottom_and_the_right_alone(size, data, seed):
@@ -175,7 +165,7 @@ def test_pad_adds_void_at_the_bottom_and_the_right_alone(size, data, seed):
 @given(sizes, st.tuples(st.integers(0, 20), st.integers(0, 20)), st.sampled_from(['edge', 'reflect', 'symmetric']))
 def test_pad_by_what_is_there(size, more, mode):
     whole = sample(size)
-    target = size[1] + min(more[1], max(size[1] - 1, 0)), size[0] + min(more[0], max(size[0] - 1, 0))
+    target = size[1] + min(more[1], size[1] - 1), size[0] + min(more[0], size[0] - 1)
     out = run(Pad(size=target, padding_mode=mode), whole, 0)
     assert not check_exact(out, whole).any()
     rows, columns = np.mgrid[:size[0], :size[1]]
@@ -183,8 +173,6 @@ def test_pad_by_what_is_there(size, more, mode):
     assert np.array_equal(out['rows'], np.pad(rows, by, mode=mode))
     assert np.array_equal(out['columns'], np.pad(columns, by, mode=mode))
 
-
-# -- resize ---------------------------------------------------------------------------------------------------------
 
 def nearest_places(new, old, found):
     """Whether new places come from floor(i * old / new), in exact rationals, of the old ones.
@@ -246,26 +234,18 @@ def test_resize_by_factors(size, factor_w, factor_h, interpolation):
 
 
 @geometry
-@given(sizes, pairs, st.floats(0.1, 1), st.floats(1, 2), seeds)
-def test_random_resize(size, scale, low, high, seed):
+@given(sizes, pairs, pairs, st.none() | st.tuples(st.floats(0.1, 1), st.floats(1, 2)), seeds)
+def test_random_resize(size, one, other, ratios, seed):
+    """One scale times a ratio, or two scales between which each edge is drawn."""
     whole = sample(size)
-    transform = RandomResize(scale=scale, ratio_range=(low, high), keep_ratio=False)
+    transform = RandomResize(scale=one, ratio_range=ratios) if ratios else RandomResize(scale=[one, other])
     out = run(transform, whole, seed)
-    for new, edge in zip(out['img_shape'], scale[::-1]):
-        assert max(math.floor(edge * low), 1) <= new <= max(math.ceil(edge * high), 1)
+    for new, a, b in zip(out['img_shape'][::-1], one, other):
+        low, high = (max(math.floor(a * ratios[0]), 1), math.ceil(a * ratios[1])) if ratios else sorted((a, b))
+        assert low <= new <= high
     assert out['scale'] == out['img_shape'][::-1]
     check_resized(out, whole, 'bilinear')
     same_again(transform, whole, out, seed)
-
-
-@geometry
-@given(sizes, pairs, pairs, seeds)
-def test_random_resize_between_two_scales(size, one, other, seed):
-    whole = sample(size)
-    out = run(RandomResize(scale=[one, other]), whole, seed)
-    for new, a, b in zip(out['img_shape'][::-1], one, other):
-        assert min(a, b) <= new <= max(a, b)
-    check_resized(out, whole, 'bilinear')
 
 
 @geometry
@@ -275,8 +255,6 @@ def test_resize_by_pillow_moves_labels_with_the_image(size, scale):
     out = run(Resize(scale=scale, backend='pillow', interpolation='nearest'), whole, 0)
     assert out['img_shape'] == scale[::-1] and not check_exact(out, whole).any()
 
-
-# -- rotate ---------------------------------------------------------------------------------------------------------
 
 NEAR = 0.1  # pixels; OpenCV computes places in steps of 1/32 pixel and draws borders that wide
 
@@ -316,23 +294,20 @@ def test_rotate(size, angle, center, auto_bound, seed):
     assert out['img'].shape == (*shape, 3) and out['gt_seg_map'].shape == shape == tuple(out['img_shape'])
 
     rows, columns = sources(shape, size, angle, center, auto_bound)
-    void = out['gt_seg_map'] == VOID
-    far_in = (rows > -0.5 + NEAR) & (rows < size[0] - 0.5 - NEAR) & (columns > -0.5 + NEAR) & (
-        columns < size[1] - 0.5 - NEAR)
-    far_out = (rows < -0.5 - NEAR) | (rows > size[0] - 0.5 + NEAR) | (columns < -0.5 - NEAR) | (
-        columns > size[1] - 0.5 + NEAR)
-    assert not void[far_in].any() and void[far_out].all()
-    assert (out['img'][(rows < -1 - NEAR) | (rows > size[0] + NEAR) | (columns < -1 - NEAR) | (
-        columns > size[1] + NEAR)] == MARK).all()
+    def within(margin):  # of the image, enlarged by so many pixels on each side
+        return (rows > -margin) & (rows < size[0] - 1 + margin) & (columns > -margin) & (columns < size[1] - 1 + margin)
 
+    void = out['gt_seg_map'] == VOID
+    assert not void[within(0.5 - NEAR)].any() and void[~within(0.5 + NEAR)].all()
+    assert (out['img'][~within(1 + NEAR)] == MARK).all()
     kept = ~void
     taken = out['rows'][kept].astype(int), out['columns'][kept].astype(int)
-    assert np.abs(taken[0] - rows[kept]).max(initial=0) <= 0.5 + NEAR
-    assert np.abs(taken[1] - columns[kept]).max(initial=0) <= 0.5 + NEAR
+    for found, places in zip(taken, (rows, columns)):
+        assert np.abs(found - places[kept]).max(initial=0) <= 0.5 + NEAR
     assert np.array_equal(out['gt_seg_map'][kept], whole['gt_seg_map'][taken])
-    inner = (rows > NEAR) & (rows < size[0] - 1 - NEAR) & (columns > NEAR) & (columns < size[1] - 1 - NEAR)
-    assert np.abs(out['img'][..., 0][inner] - rows[inner]).max(initial=0) <= 0.5 + NEAR
-    assert np.abs(out['img'][..., 1][inner] - columns[inner]).max(initial=0) <= 0.5 + NEAR
+    inner = within(-NEAR)
+    for channel, places in ((0, rows), (1, columns)):
+        assert np.abs(out['img'][..., channel][inner] - places[inner]).max(initial=0) <= 0.5 + NEAR
     same_again(transform, whole, out, seed)
 
 
@@ -344,8 +319,6 @@ def test_rotate_by_right_angles_is_exact(size, turns):
     assert np.array_equal(out['gt_seg_map'], np.rot90(whole['gt_seg_map'], -turns // 90))
     assert not check_exact(out, whole).any()
 
-
-# -- chains -----------------------------------------------------------------------------------------------------------
 
 steps = st.one_of(
     st.builds(RandomFlip, st.floats(0, 1), st.lists(directions, min_size=1, max_size=3)),
@@ -367,8 +340,7 @@ def test_chains(size, chain, seed):
         out = {**whole, 'seg_fields': list(whole['seg_fields'])}
         np.random.seed(seed)
         for transform in chain:
-            before = {key: out[key].copy() for key in ('img', 'gt_seg_map')}
-            taken = dict(out)
+            taken, before = out, {key: out[key].copy() for key in ('img', 'gt_seg_map')}
             out = transform({**out})
             assert all(np.array_equal(taken[key], before[key]) for key in before)
         results.append(out)
