@@ -26,6 +26,7 @@ COMPLETE = (registry.TRANSFORMS, registry.LOSSES, registry.WEIGHT_INITIALIZERS)
 TOP_VALUES: dict[str, type] = dict(work_dir=str, load_from=str, resume=bool, experiment_name=str, default_scope=str,
                                    launcher=str, runner_type=str, find_unused_parameters=bool, sync_bn=str)
 BUILDERS = ('segkit', 'mmengine', 'mmcv')  # whose classes build the dicts that they are given
+LISTS = ('custom_hooks', 'tta_pipeline')
 FREE = ('log_level', 'compile', 'activation_checkpointing', 'efficient_conv_bn_eval', 'added_keys')
 
 
@@ -140,6 +141,9 @@ def _check_top_value(key: str, value: Any) -> None:
         raise KeyFault((key,), f'{key}: expected {words}; got {value!r}.')
     if wanted is None and key not in FREE and isinstance(value, (str, int, float)):
         raise KeyFault((key,), f'{key}: expected a dict of its keys, or a list of such; got {value!r}.')
+    if key in LISTS and isinstance(value, dict):
+        inside = ', '.join(f'{name}={one!r}' for name, one in value.items())
+        raise KeyFault((key,), f'{key}: a list is expected: {key}=[dict({inside})]')
     words = words_at((key,))
     if words is not None and isinstance(value, str) and value not in words:
         near = nearest(value, words, 1)

@@ -38,6 +38,7 @@ OF_A_PARAMETER = frozenset({'lr_mult', 'decay_mult'})  # paramwise_cfg.custom_ke
 CLIPPING = {'norm': torch.nn.utils.clip_grad_norm_, 'value': torch.nn.utils.clip_grad_value_}
 WORDS: dict[Path, list[str]] = {
     ('log_level',): ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'],
+    ('env_cfg', 'dist_cfg', 'backend'): ['nccl', 'gloo', 'mpi', 'ucc', 'cpu:gloo,cuda:nccl'],
     ('launcher',): ['none', 'pytorch', 'slurm', 'mpi'],
     ('runner_type',): ['SegRunner', 'Runner'],  # either is SegRunner here
 }

@@ -3,8 +3,9 @@ from typing import Any, Optional
 
 from torch import nn
 
-from segkit.engine import label_checks
+from segkit.engine import label_checks, score_checks
 from segkit.engine.config_parts import Part, classes_of, datasets_of, heads_of, metrics_of, model_of
+from segkit.engine.iter_based_train_loop import above_zero
 from segkit.engine.iteration_counts import schedules
 from segkit.engine.schedule import POLY, fill_ends
 from segkit.errors import ConfigError
@@ -45,7 +46,11 @@ def check(given: dict) -> list[str]:
                 notices += label_checks.check_metric(dataset, metric)
     notices += _check_crop(given, model)
     if isinstance(given.get('train_cfg'), dict):
+        for key, unit in (('max_iters', 'iterations'), ('max_epochs', 'epochs')):
+            if given['train_cfg'].get(key) is not None:  # else a schedule would be blamed
+                above_zero(key, given['train_cfg'][key], unit)
         notices += _check_schedules(given) + _check_intervals(given)
+        score_checks.check(given)
     return notices
 
 
@@ -75,6 +80,19 @@ def refuse_other_classes(there: int, split: str, ours: Optional[int], channels: 
     raise ConfigError(f'{key} is {ours}, but the dataset of {split}_dataloader has {there} classes.\n'
                       f'Set {key}={there} (--cfg-options num_classes={there} sets every head), or '
                       f'{split}_dataloader.dataset.metainfo to {ours} classes.')
+
+
+def same_files(train: Any, val: Any) -> Optional[str]:
+    """A line where two built datasets read the same images, so that the scores say nothing of others; else None."""
+    if not all(hasattr(one, 'get_data_info') and hasattr(one, '__len__') for one in (train, val)):
+        return None
+    count = len(train)
+    if count != len(val):
+        return None
+    paths = [[one.get_data_info(i).get('img_path') for i in range(count)] for one in (train, val)]
+    if None in paths[0] or sorted(paths[0]) != sorted(map(str, paths[1])):
+        return None
+    return f'train and val read the same {count} files: the scores say nothing of other images'
 
 
 def check_smallest_batch(model: nn.Module, loader: Any) -> None:

@@ -4,13 +4,13 @@ import inspect
 import os
 import random
 import warnings
-from functools import partial
+from functools import cache, partial
 from typing import Any, Callable, Optional
 
 import cv2
 import numpy as np
 import torch
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.registry import FUNCTIONS
 from torch.utils.data import DataLoader
 
@@ -79,11 +79,17 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
     loader.heeds_parent_only = True  # its processes do, through init_worker
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     if workers > cores:
-        print_log(f'num_workers={workers} in a dataloader, and {cores} cores here: fewer may be faster.', 'current')
+        _say_of_cores(MMLogger.get_current_instance().instance_name, workers, cores)
     if training and batch_sampler is None and len(loader) == 0 and not hasattr(sampler, 'start_at'):
         raise ConfigError(f'train_dataloader: a batch of {loader.batch_size} needs more than the {len(sampler)} '
                           'samples that a process has in an epoch.\nLower batch_size, or set drop_last=False.')
     return loader
+
+
+@cache
+def _say_of_cores(run: str, workers: int, cores: int) -> None:
+    """Said once in a run, not for each of its loaders."""
+    print_log(f'num_workers={workers} in a dataloader, and {cores} cores here: fewer may be faster.', 'current')
 
 
 def _sampler(cfg: Any, dataset: Any, seed: Optional[int], training: bool, name: str) -> Any:

@@ -28,7 +28,7 @@ def report() -> dict[str, str]:
         'segkit': segkit.__version__ + _commit(),
         'python': f'{platform.python_version()} ({sys.executable})',
         'platform': platform.platform(),
-        'cpu': f'{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads',
+        'cpu': f'{os.cpu_count()} cores, torch uses {_threads()}',
     }
     for name in PACKAGES:
         try:
@@ -43,11 +43,16 @@ def report() -> dict[str, str]:
     return facts
 
 
+def _threads() -> str:
+    count = torch.get_num_threads()
+    return f'{count} thread{"s" if count > 1 else ""}'
+
+
 def device_name() -> str:
     """The device of this process in words."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name(torch.cuda.current_device())
-    return f'CPU, {torch.get_num_threads()} threads'
+    return f'CPU, {_threads()}'
 
 
 @contextmanager

@@ -234,6 +234,10 @@ class SegRunner(Runner):
         cross_checks.check_num_classes(run_state.bare(self.model), loop.dataloader.dataset, short)
         if short == 'train':
             cross_checks.check_smallest_batch(run_state.bare(self.model), loop.dataloader)
+        elif short == 'val' and isinstance(self._train_loop, BaseLoop):
+            line = cross_checks.same_files(self._train_loop.dataloader.dataset, loop.dataloader.dataset)
+            if line is not None:
+                self.logger.info(line)
         skipped, found = getattr(loop.dataloader, 'skipped', None), {}
         check = FUNCTIONS.get('check_dataset')
         if check is not None and self.rank == 0 and not self._resume:  # a resumed run has looked at them already

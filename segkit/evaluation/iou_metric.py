@@ -82,7 +82,7 @@ class IoUMetric(BaseMetric):
             raise ConfigError('test_evaluator.format_only=True only writes predictions, but output_dir is None.\n'
                               'Give a folder: test_evaluator.output_dir=predictions')
         self.ignore_index = ignore_index
-        self.columns = tuple(dict.fromkeys(c for name in ['mIoU', *names] for c in COLUMNS[name]))
+        self.columns = _columns(names)
         self.nan_to_num = nan_to_num
         self.beta = beta
         self.output_dir = output_dir
@@ -219,9 +219,22 @@ class IoUMetric(BaseMetric):
     def compute_metrics(self, results: list) -> dict[str, float]:
         """The scores of :attr:`last_report`; ``results`` stays empty, since nothing is kept per image."""
         means = self.last_report.means
-        names = dict.fromkeys(['aAcc', 'mIoU', 'mAcc', 'fwIoU', *('m' + c for c in self.columns)])
         start = f'{self.prefix}/' if self.prefix else ''
-        return {start + name: means[name] for name in names}
+        return {start + name: means[name] for name in _means(self.columns)}
+
+    @staticmethod
+    def score_names(iou_metrics: Union[str, Sequence[str]] = ('mIoU', ), prefix: Optional[str] = None) -> list[str]:
+        """The names of the scores that a metric with these arguments gives."""
+        names = [iou_metrics] if isinstance(iou_metrics, str) else iou_metrics
+        return [(f'{prefix}/' if prefix else '') + name for name in _means(_columns(names))]
+
+
+def _columns(iou_metrics: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(c for name in ['mIoU', *iou_metrics] for c in COLUMNS.get(name, ())))
+
+
+def _means(columns: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(['aAcc', 'mIoU', 'mAcc', 'fwIoU', *('m' + c for c in columns)]))
 
 
 def _size(label_map: Tensor) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from segkit.config import load_config
-from segkit.engine.cross_checks import check, check_num_classes, check_smallest_batch
+from segkit.engine.cross_checks import check, check_num_classes, check_smallest_batch, same_files
 from segkit.errors import ConfigError
 
 OURS = Path(__file__).parents[2] / 'configs/deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py'
@@ -160,6 +160,40 @@ def test_a_model_inside_test_time_augmentation_is_looked_at(plain):
     with pytest.raises(ConfigError, match='val_dataloader has 21 classes'):
         check(changed(plain, {'model': dict(type='SegTTAModel', module=dict(plain['model'], num_classes=5)),
                               'train_dataloader': None}))
+
+
+@pytest.mark.parametrize('train_cfg, words', [
+    (dict(type='IterBasedTrainLoop', max_iters=-5), 'train_cfg.max_iters: expected a number of iterations above 0'),
+    (dict(type='EpochBasedTrainLoop', max_epochs=0), 'train_cfg.max_epochs: expected a number of epochs above 0'),
+])
+def test_a_length_below_one_is_named_before_the_schedules_that_follow_it(plain, train_cfg, words):
+    with pytest.raises(ConfigError, match=words):
+        check(changed(plain, {'train_cfg': train_cfg}))
+
+
+class Files:
+    def __init__(self, *paths):
+        self.paths = paths
+
+    def __len__(self):
+        return len(self.paths)
+
+    def get_data_info(self, i):
+        return dict(img_path=self.paths[i])
+
+
+def test_the_same_files_in_training_and_validation_are_noticed():
+    assert same_files(Files('a', 'b'), Files('b', 'a')).startswith('train and val read the same 2 files')
+    assert same_files(Files('a', 'b'), Files('a', 'c')) is None
+    assert same_files(Files('a'), Files('a', 'b')) is None
+    assert same_files(object(), Files('a')) is None
+
+
+def test_a_runner_says_that_its_validation_is_its_training_data(run, tmp_path):
+    runner = run(val_dataloader__dataset__ann_file='ImageSets/Segmentation/train.txt')
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner.build_val_loop(runner._val_loop)
+    assert 'train and val read the same ' in (tmp_path / 'run/train.log').read_text()
 
 
 def data(*classes):

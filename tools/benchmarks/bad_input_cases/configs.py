@@ -178,7 +178,7 @@ CASES = [
     Case('logger whose package is not installed', TRAIN,
          ('visualizer.vis_backends asks for WandbVisBackend', 'pip install wandb'),
          more("visualizer = dict(vis_backends=[dict(type='WandbVisBackend')])")),
-    Case('hooks that are no list', TRAIN, ('custom_hooks', 'hook should be'),
+    Case('hooks that are no list', TRAIN, ("custom_hooks: a list is expected: custom_hooks=[dict(type='EMAHook')]",),
          more("custom_hooks = dict(type='EMAHook')")),
     Case('pictures every 0 iterations', TRAIN, ('SegVisualizationHook.interval', 'at least 1'),
          more("default_hooks['visualization'] = dict(type='SegVisualizationHook', draw=True, interval=0)")),

@@ -41,6 +41,13 @@ CASES = [
     override('seed that is a word', 'randomness.seed=abc', 'randomness.seed', "'abc'"),
     override('unknown log level', 'log_level=LOUD', 'log_level', "'LOUD'", 'WARNING'),
     override('more samples than there are', 'train_dataloader.dataset.indices=[99]', 'indices', '99', '6 samples'),
+    override('dict where a list of hooks belongs', '"custom_hooks=dict(type=\'EMAHook\')"',
+             "custom_hooks: a list is expected: custom_hooks=[dict(type='EMAHook')]"),
+    override('negative length of training', 'max_iters=-5', 'train_cfg.max_iters', 'above 0, got -5'),
+    override('best weights by a loss that is not computed', 'default_hooks.checkpoint.save_best=val/loss',
+             "save_best='val/loss'", 'val_cfg.val_loss=True'),
+    override('misspelt backend', 'env_cfg.dist_cfg.backend=glooo', 'env_cfg.dist_cfg.backend', "'glooo'",
+             'Nearest: gloo'),
     override('variable that nothing reads any more', 'lonely=3', 'lonely', 'config.py', 'no effect',
              prepare=lambda place: write_config(place, 'lonely = 5\n')),
 ]

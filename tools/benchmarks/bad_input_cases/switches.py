@@ -51,7 +51,7 @@ CASES = [
          put('a', 37)),
     hook("type='EMAHook', momentum=2", 'momentum', '2', wrong='moving average with a momentum above 1'),
     hook("type='EMAHok'", 'custom_hooks.0.type', "'EMAHok'", 'EMAHook', wrong='misspelt moving average'),
-    hook("type='EarlyStoppingHook', monitor='mIOU'", 'EarlyStoppingHook', 'mIOU', 'mIoU',
+    hook("type='EarlyStoppingHook', monitor='mIOU'", "custom_hooks.0.monitor='mIOU'", 'Nearest: mIoU',
          wrong='early stopping by a score that there is not'),
     Case('best weights by a score that there is not', TRAIN, ('save_best', 'mIOU', 'mIoU'),
          more("default_hooks['checkpoint']['save_best'] = 'mIOU'")),
