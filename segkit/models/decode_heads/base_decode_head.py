@@ -34,7 +34,8 @@ class BaseDecodeHead(BaseModule):
         in_index: Index of the feature map, or a list of them.
         input_transform: What to do with several feature maps: 'resize_concat' resizes them to the size of the
             first and stacks their channels, 'multiple_select' hands them on as a list. None takes one map.
-        loss_decode: One loss or a list of them; losses of equal ``loss_name`` are added.
+        loss_decode: One loss or a list of them; losses of equal ``loss_name`` are added. Each name
+            has 'loss' in it.
         ignore_index: The label that counts neither in the loss nor in the accuracy.
         sampler: Only None.
         align_corners: How scores and feature maps are resized.
@@ -116,9 +117,16 @@ class BaseDecodeHead(BaseModule):
             raise ConfigError(f'{name}.threshold is read only with out_channels=1; got threshold={self.threshold} and '
                               f'out_channels={self.out_channels}.')
         for loss in self.loss_decode:
+            loss_name = getattr(loss, 'loss_name', 'loss')
+            if 'loss' not in loss_name:
+                raise ConfigError(f'{name}.loss_decode.loss_name is {loss_name!r}: only names with \'loss\' in them are '
+                                  f"added to the total, so\nthis one would train nothing. Name it "
+                                  f"'loss_{loss_name}'.")
             if self.out_channels == 1 and not getattr(loss, 'use_sigmoid', True):
+                two = (f'or out_channels={self.num_classes}.' if self.num_classes > 1 else
+                       'with num_classes=2 and out_channels=1,\nor num_classes=2: two classes, background first.')
                 raise ConfigError(f'{name}: a softmax over out_channels=1 is always 1, so nothing would be learnt.\n'
-                                  f'Set {name}.loss_decode.use_sigmoid=True, or out_channels={self.num_classes}.')
+                                  f'Set {name}.loss_decode.use_sigmoid=True, {two}')
             weight = getattr(loss, 'class_weight', None)
             if weight is not None and len(weight) != self.out_channels:
                 raise ConfigError(f'{name}.loss_decode.class_weight has {len(weight)} values; expected one for each of '

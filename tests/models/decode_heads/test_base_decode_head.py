@@ -51,6 +51,9 @@ def test_multiple_select_hands_on_a_list():
     (dict(out_channels=2), 'out_channels'),
     (dict(threshold=0.5), 'threshold'),
     (dict(out_channels=1, num_classes=2), 'use_sigmoid'),
+    (dict(num_classes=1), 'num_classes=2: two classes, background first'),
+    (dict(loss_decode=[dict(type='CrossEntropyLoss'), dict(type='CrossEntropyLoss', loss_name='ce')]),
+     "loss_decode.loss_name is 'ce'(.|\\n)*'loss_ce'"),
     (dict(loss_decode=dict(type='CrossEntropyLoss', class_weight=[1., 2.])), 'class_weight has 2'),
 ])
 def test_refusals(cfg, message):
