@@ -1,10 +1,13 @@
 """The body of tools/train.py."""
 import argparse
 from collections.abc import Sequence
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from segkit.apis.arguments import Parser, add_common, load, say, started
 from segkit.launchers import number_of_processes
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 EXAMPLE = """example:
   python tools/train.py configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py
@@ -54,7 +57,7 @@ def train(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: If the config lacks what a training needs, or two flags do not go together.
     """
-    cfg = load(args)
+    cfg = load(args, prepare=use_amp) if args.amp else load(args)
     from segkit.engine import SegRunner, recipe
     from segkit.engine.environment import leave_process_group
     from segkit.errors import ConfigError
@@ -66,17 +69,15 @@ def train(args: argparse.Namespace) -> None:
             raise ConfigError(f'{args.config} has no {key}, which training needs.')
     cfg.resume = args.resume or cfg.get('resume', False)
     if args.amp:
-        kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-        if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-            raise ConfigError(f'--amp turns OptimWrapper into AmpOptimWrapper, but optim_wrapper.type is {kind!r}.')
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        use_amp(cfg)  # again: an override may have given optim_wrapper whole
     if args.deterministic:
         cfg.randomness = dict(cfg.get('randomness') or {}, deterministic=True)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
-    if args.match_recipe:
-        for line in recipe.match(cfg, number_of_processes(args.launcher)):
-            say(line)
+    processes = number_of_processes(args.launcher)
+    lines = recipe.match(cfg, processes) if args.match_recipe else [recipe.accumulation(cfg, processes)]
+    for line in filter(None, lines):
+        say(line)
     if args.auto_scale_lr:
         cfg.auto_scale_lr = dict(cfg.get('auto_scale_lr') or {}, enable=True)
     if args.dry_run:
@@ -85,3 +86,20 @@ def train(args: argparse.Namespace) -> None:
         return
     SegRunner.from_cfg(cfg).train()
     leave_process_group()
+
+
+def use_amp(cfg: 'Config') -> None:
+    """Make OptimWrapper AmpOptimWrapper, before overrides are checked: ``optim_wrapper.dtype`` is its alone.
+
+    Raises:
+        ConfigError: If the config has another wrapper.
+    """
+    from segkit.errors import ConfigError
+
+    wrapper = cfg.get('optim_wrapper')
+    if not isinstance(wrapper, dict):
+        return
+    kind = wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ConfigError(f'--amp turns OptimWrapper into AmpOptimWrapper, but optim_wrapper.type is {kind!r}.')
+    wrapper['type'] = 'AmpOptimWrapper'

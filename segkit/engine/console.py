@@ -5,6 +5,7 @@ import sys
 
 ERASE = '\r\x1b[2K'
 QUIET = ('mmengine', 'mmcv')
+SAID_BETTER = 'Gradient accumulative may slightly decrease'  # MMEngine; recipe.py says what batch norm sees
 LOGGING = ('logging', 'mmengine.logging')
 
 
@@ -60,7 +61,7 @@ class Console(logging.Handler):
 
 def _is_for_people(record: logging.LogRecord) -> bool:
     if record.levelno >= logging.WARNING:
-        return True
+        return not str(record.msg).startswith(SAID_BETTER)
     frame = sys._getframe()
     while frame is not None:
         module = frame.f_globals.get('__name__', '')

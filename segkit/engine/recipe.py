@@ -36,12 +36,20 @@ class Batch:
 
 
 def of_run(cfg: Config, processes: int) -> Optional[Batch]:
-    """The batch of a run; None where the config leaves it to a batch sampler, or does not train."""
+    """The batch of a run; None where the config leaves it to a batch sampler, or does not train.
+
+    Raises:
+        ConfigError: If the batch or the accumulation is no whole number above 0.
+    """
     loader, wrapper = cfg.get('train_dataloader'), cfg.get('optim_wrapper')
     if not isinstance(loader, dict) or loader.get('batch_sampler') is not None:
         return None
-    counts = wrapper.get('accumulative_counts', 1) if isinstance(wrapper, dict) else 1
-    return Batch(processes, loader.get('batch_size', 1), counts)
+    size, counts = loader.get('batch_size', 1), (wrapper or {}).get('accumulative_counts', 1)
+    for key, value, what in (('train_dataloader.batch_size', size, 'images'),
+                             ('optim_wrapper.accumulative_counts', counts, 'batches')):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(f'{key}: expected a whole number of {what}, at least 1, got {value!r}.')
+    return Batch(processes, size, counts)
 
 
 def stated(cfg: Config) -> Optional[tuple[int, str]]:
@@ -56,8 +64,14 @@ def stated(cfg: Config) -> Optional[tuple[int, str]]:
             raise ConfigError(f'auto_scale_lr.base_batch_size: expected the images of one update over all processes, '
                               f'at least 1, got {total!r}.')
         return total, ''
+    named = _named_batch(cfg)
+    return (named.total, ', by the name of the config file') if named else None
+
+
+def _named_batch(cfg: Config) -> Optional[Batch]:
+    """The batch in the name of the config file, such as ``_4xb4-``."""
     name = re.search(r'_(\d+)xb(\d+)-', Path(cfg.filename or '').name)
-    return (int(name[1]) * int(name[2]), ', by the name of the config file') if name else None
+    return Batch(int(name[1]), int(name[2])) if name else None
 
 
 def difference(cfg: Config, processes: int) -> Optional[str]:
@@ -71,7 +85,7 @@ def difference(cfg: Config, processes: int) -> Optional[str]:
         matched = _matched(total, run)
         way = (f'accumulates {matched.accumulation} batches an update' if matched.accumulation > 1 else
                f'takes {matched.size} images a process')
-    return (f'recipe: total batch {total}{_shares(total, run)}{source}; this run {run.total} = {run} (learning rate as '
+    return (f'recipe: total batch {total}{_shares(cfg, total)}{source}; this run {run.total} = {run} (learning rate as '
             f'stated). --match-recipe {way}; --auto-scale-lr scales the learning rate by {run.total / total:.4g}')
 
 
@@ -105,7 +119,7 @@ def match(cfg: Config, processes: int) -> list[str]:
     cfg['train_dataloader']['batch_size'] = matched.size
     cfg['optim_wrapper']['accumulative_counts'] = matched.accumulation
     changes, left = rescale(cfg, Fraction(matched.accumulation, run.accumulation))
-    lines = [f'recipe: total batch {total}{_shares(total, run)}{source}; this run {matched}'
+    lines = [f'recipe: total batch {total}{_shares(cfg, total)}{source}; this run {matched}'
              + _batch_norm(cfg, total, run, matched)]
     if changes:
         more = f' and {len(changes) - MOST_CHANGES} more' if len(changes) > MOST_CHANGES else ''
@@ -151,7 +165,7 @@ def scale_lr(cfg: Config, processes: int) -> list[str]:
         for key in ('eta_min', 'eta_max', 'min_value'):
             if schedule['type'].endswith('LR') and schedule.get(key):
                 changes.append(_scale(schedule, place, key, factor))
-    return [f'recipe: total batch {total}{_shares(total, run)}{source}; this run {run.total} = {run}: learning rate x '
+    return [f'recipe: total batch {total}{_shares(cfg, total)}{source}; this run {run.total} = {run}: learning rate x '
             f'{factor:.4g}: {"; ".join(changes)}']
 
 
@@ -180,21 +194,46 @@ def _matched(total: int, run: Batch) -> Batch:
     return Batch(run.processes, size, share // size)
 
 
-def _shares(total: int, run: Batch) -> str:
-    """' = 4 processes x 4', where the configured batch of a process divides the total."""
-    processes, rest = divmod(total, run.size * run.accumulation)
-    return '' if rest else f' = {Batch(processes, run.size, run.accumulation)}'
+def _shares(cfg: Config, total: int) -> str:
+    """' = 4 processes x 4', where the name of the config file says so.
+
+    The batch of a process alone does not: an option may have set it.
+    """
+    named = _named_batch(cfg)
+    return f' = {named}' if named and named.total == total else ''
+
+
+def accumulation(cfg: Config, processes: int) -> Optional[str]:
+    """What batch norm sees where batches are accumulated, in one line; None where there is nothing to say."""
+    run = of_run(cfg, processes)
+    kind = _norm_kind(cfg)
+    if run is None or run.accumulation == 1 or kind is None:
+        return None
+    seen = run.processes * run.size if kind == 'SyncBN' else run.size
+    return (f'recipe: {run.accumulation} batches accumulated an update; batch norm sees the {seen} '
+            f'{"image" if seen == 1 else "images"} of one batch{_ACROSS[kind]}, not the {run.total} of an update')
+
+
+_ACROSS = {'SyncBN': ' (SyncBN)', 'BN': ' (BN, in each process)'}
+
+
+def _norm_kind(cfg: Config) -> Optional[str]:
+    kinds = {str(node.get('type')) for node in _named('norm_cfg', cfg.get('model'))}
+    if 'SyncBN' in kinds:
+        return 'SyncBN'
+    return 'BN' if any(kind.startswith('BN') for kind in kinds) else None
 
 
 def _batch_norm(cfg: Config, total: int, run: Batch, matched: Batch) -> str:
-    kinds = {str(node.get('type')) for node in _named('norm_cfg', cfg['model'])}
-    if 'SyncBN' in kinds:
-        now, then, how = matched.processes * matched.size, total // run.accumulation, ' (SyncBN)'
-    elif any(kind.startswith('BN') for kind in kinds):
-        now, then, how = matched.size, run.size, ' (BN, in each process)'
-    else:
+    kind, named = _norm_kind(cfg), _named_batch(cfg)
+    if kind is None:
         return ''
-    return f'; batch norm sees {now} images{how}, ' + ('as in the recipe' if now == then else f'the recipe {then}')
+    if named is None or named.total != total:
+        named = Batch(1, run.size)
+    now, then = ((matched.processes * matched.size, total // run.accumulation) if kind == 'SyncBN' else
+                 (matched.size, named.size))
+    return (f'; batch norm sees {now} images{_ACROSS[kind]}, '
+            + ('as in the recipe' if now == then else f'the recipe {then}'))
 
 
 def _named(key: str, node: Any) -> list[dict]:

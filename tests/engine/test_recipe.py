@@ -27,7 +27,7 @@ def config(total=16, batch=4, name='a.py', norm='SyncBN', **parts):
 
 def test_one_line_says_what_differs():
     assert recipe.difference(config(), 1) == (
-        'recipe: total batch 16 = 4 processes x 4; this run 4 = 1 process x 4 (learning rate as stated). '
+        'recipe: total batch 16; this run 4 = 1 process x 4 (learning rate as stated). '
         '--match-recipe accumulates 4 batches an update; --auto-scale-lr scales the learning rate by 0.25')
     assert '--match-recipe takes 2 images a process' in recipe.difference(config(), 8)
     assert '--match-recipe has no setting' in recipe.difference(config(), 3)
@@ -50,6 +50,42 @@ def test_a_foreign_config_says_it_in_its_name():
     assert recipe.stated(cfg) == (16, ', by the name of the config file')
     assert 'total batch 16 = 4 processes x 4, by the name of the config file; this run 4' in recipe.difference(cfg, 1)
     assert recipe.stated(config(total=8, name=cfg.filename)) == (8, '')  # what the file states wins
+
+
+def test_no_number_of_processes_is_invented():
+    """The batch of a process may be an option's; only the name of the file says how many there were."""
+    cfg = config(total=4, batch=2, name='deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py')
+    assert recipe.difference(cfg, 1).startswith('recipe: total batch 4 = 1 process x 4; this run 2 = 1 process x 2')
+    cfg.auto_scale_lr.base_batch_size = 8  # and no more than the total that is stated
+    assert recipe.difference(cfg, 1).startswith('recipe: total batch 8; this run 2')
+
+
+@pytest.mark.parametrize('value', [0, -1, 1.5, True, '2', None])
+def test_a_batch_that_is_none_is_refused(value):
+    with pytest.raises(ConfigError, match='train_dataloader.batch_size: expected a whole number of images'):
+        recipe.difference(config(batch=value), 1)
+    cfg = config()
+    cfg.optim_wrapper.accumulative_counts = value
+    with pytest.raises(ConfigError, match='optim_wrapper.accumulative_counts: expected a whole number of batches'):
+        recipe.difference(cfg, 1)
+
+
+@pytest.mark.parametrize('norm, said', [
+    ('SyncBN', 'sees the 8 images of one batch (SyncBN), not the 32 of'),
+    ('BN', 'sees the 4 images of one batch (BN, in each process), not the 32 of')])
+def test_what_batch_norm_sees_of_accumulated_batches(norm, said):
+    cfg = config(norm=norm)
+    assert recipe.accumulation(cfg, 2) is None
+    cfg.optim_wrapper.accumulative_counts = 4
+    assert said in recipe.accumulation(cfg, 2)
+    cfg.model.norm_cfg.type = 'GN'
+    assert recipe.accumulation(cfg, 2) is None
+
+
+def test_it_is_said_once_and_in_place_of_mmengine_s_warning(tiny_config, tmp_path, capsys):
+    train(tiny_config, tmp_path / 'a', '--cfg-options', 'train_cfg.max_iters=2', '+optim_wrapper.accumulative_counts=2')
+    out, err = capsys.readouterr()
+    assert (out + err).count('batch norm sees') == 1 and 'Gradient accumulative' not in out + err
 
 
 @pytest.mark.parametrize('total', [0, -4, 2.5, '16'])
@@ -112,7 +148,7 @@ def test_the_learning_rate_follows_the_total_batch():
     assert cfg.param_scheduler[0].eta_min == pytest.approx(2.5e-5)
     assert cfg.param_scheduler[1]['eta_min'] == 0.5  # a momentum
     assert cfg.optim_wrapper.paramwise_cfg.custom_keys.decode_head.lr_mult == 10.
-    assert lines == ['recipe: total batch 16 = 4 processes x 4; this run 4 = 1 process x 4: learning rate x 0.25: '
+    assert lines == ['recipe: total batch 16; this run 4 = 1 process x 4: learning rate x 0.25: '
                      'optim_wrapper.optimizer.lr 0.01 -> 0.0025; param_scheduler.0.eta_min 0.0001 -> 2.5e-05']
     assert cfg.auto_scale_lr == dict(base_batch_size=4, enable=False)  # a run from the saved config scales no more
     assert recipe.difference(cfg, 1) is None
@@ -199,7 +235,7 @@ def test_train_says_what_differs_and_changes_nothing(tiny_config, tmp_path, caps
     tiny_config.write_text(tiny_config.read_text() + 'auto_scale_lr = dict(base_batch_size=8, enable=False)\n')
     train(tiny_config, tmp_path / 'a', '--cfg-options', 'train_cfg.max_iters=1')
     out = capsys.readouterr().out
-    assert out.count('recipe: total batch 8 = 4 processes x 2; this run 2 = 1 process x 2 (learning rate as') == 1
+    assert out.count('recipe: total batch 8; this run 2 = 1 process x 2 (learning rate as') == 1
     assert 'recipe: total batch 8' in (tmp_path / 'a/train.log').read_text()
     train(tiny_config, tmp_path / 'b', '--cfg-options', 'train_cfg.max_iters=1', 'train_dataloader.batch_size=8')
     assert 'recipe:' not in capsys.readouterr().out
@@ -216,7 +252,7 @@ def test_a_matched_run_ends_with_the_weights_of_the_recipe(tiny_config, tmp_path
     assert 'recipe:' not in capsys.readouterr().out
     train(tiny_config, tmp_path / 'matched', '--match-recipe')
     out = capsys.readouterr().out
-    assert 'recipe: total batch 4 = 2 processes x 2; this run 1 process x 2 x 2 accumulated' in out
+    assert 'recipe: total batch 4; this run 1 process x 2 x 2 accumulated' in out
     assert 'train_cfg.max_iters 6 -> 12' in out
 
     expected, found = updates(tmp_path / 'stated'), updates(tmp_path / 'matched')

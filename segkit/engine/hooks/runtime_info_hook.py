@@ -1,14 +1,16 @@
 """Puts iteration, learning rate and losses where the rest of a run reads them."""
 import math
+import re
 from typing import Any, Optional
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, get_world_size
 from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
 
+from segkit.engine.amp_optim_wrapper import AmpOptimWrapper
 from segkit.engine.last_checkpoint import find_last_checkpoint
 from segkit.engine.run_state import bare
-from segkit.engine.stop_request import how_to_resume
+from segkit.engine.stop_request import how_to_resume, typed_words
 from segkit.errors import SegkitError
 from segkit.registry import HOOKS
 
@@ -103,10 +105,16 @@ def _whose(images: Optional[list[str]]) -> str:
 
 
 def _what_to_do(runner: Any) -> str:
-    advice = ('Lower optim_wrapper.optimizer.lr, set optim_wrapper.clip_grad=dict(max_norm=1.0), or train without '
-              '--amp')
+    ways = ['Lower optim_wrapper.optimizer.lr', 'set optim_wrapper.clip_grad=dict(max_norm=1.0)']
+    if isinstance(getattr(runner, 'optim_wrapper', None), AmpOptimWrapper):
+        ways.append("train in float32 (no --amp, optim_wrapper.type='OptimWrapper')")
+    advice = f'{", ".join(ways[:-1])}{"," if len(ways) > 2 else ""} or {ways[-1]}'
     try:
         checkpoint = find_last_checkpoint(runner.work_dir)
     except SegkitError:
         return f'{advice}. No checkpoint was saved so far.'
-    return f'The last good checkpoint is kept: {checkpoint}\n{advice}; then\n{how_to_resume(runner, checkpoint)}'
+    # The rate of the command line would be taken again; it is the user's to choose another.
+    rates = [word for word in typed_words() or [] if re.match(r'([\w.]+\.)?lr=', word)]
+    instead = f' with another value in place of {rates[-1]}' if rates else ''
+    return (f'The last good checkpoint is kept: {checkpoint}\n{advice}; then{instead}\n'
+            f'{how_to_resume(runner, checkpoint)}')

@@ -85,8 +85,8 @@ def test_images_of_the_iteration_are_named(hook, runner):
         bad_step(hook, runner, 4, ['late.jpg'], 1.0)
     first, *rest = str(caught.value).splitlines()
     assert first == 'loss is nan at iteration 2; its images: a.jpg, b.jpg, c.jpg, d.jpg and 2 more.'
-    assert rest == ['Lower optim_wrapper.optimizer.lr, set optim_wrapper.clip_grad=dict(max_norm=1.0), or train '
-                    'without --amp. No checkpoint was saved so far.']
+    assert rest == ['Lower optim_wrapper.optimizer.lr or set optim_wrapper.clip_grad=dict(max_norm=1.0). '
+                    'No checkpoint was saved so far.']
 
 
 def test_names_are_forgotten_where_the_losses_were_good(hook, runner):
@@ -106,6 +106,24 @@ def test_last_good_checkpoint_and_the_command_that_goes_on(hook, runner, tmp_pat
     assert len(lines) == 4
     assert lines[1] == f'The last good checkpoint is kept: {tmp_path}/iter_2.pth'
     assert lines[3] == 'go on with: tools/dist_train.sh x.py 2 --resume'
+
+
+def test_the_rate_of_the_command_line_is_named_as_the_one_to_replace(hook, runner, tmp_path, monkeypatch):
+    (tmp_path / 'iter_2.pth').touch()
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_2.pth'))
+    monkeypatch.setenv('SEGKIT_COMMAND', 'train.py x.py --cfg-options optim_wrapper.optimizer.lr=1e30')
+    with pytest.raises(SegkitError) as caught:
+        bad_step(hook, runner, 3, ['a.jpg'])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4 and '--amp' not in lines[2]
+    assert lines[2].endswith('; then with another value in place of optim_wrapper.optimizer.lr=1e30')
+
+
+def test_mixed_precision_is_named_where_it_is_on(hook, runner):
+    from segkit.engine import AmpOptimWrapper
+    runner.optim_wrapper = AmpOptimWrapper(optimizer=torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0))
+    with pytest.raises(SegkitError, match=r'or train in float32 \(no --amp'):
+        bad_step(hook, runner, 3, ['a.jpg'])
 
 
 def _one_of_two(rank, init, folder):
