@@ -1,8 +1,12 @@
 """Fixtures every test may use."""
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# A shell's background job is started with Ctrl-C ignored, and so would be every process that a test stops with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
