@@ -3,7 +3,7 @@ import argparse
 import difflib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -71,11 +71,37 @@ def started(args: argparse.Namespace) -> Iterator[None]:
         yield
 
 
-def load(args: argparse.Namespace) -> 'Config':
-    """Load the config of parsed arguments, or the one in the checkpoint where no config is among them."""
+def refuse_two(args: argparse.Namespace, option: str, key: str) -> None:
+    """Refuse two different values of one thing, as an option and as an override.
+
+    Raises:
+        ConfigError: Naming both.
+    """
+    from segkit.config.overrides import parse
+    from segkit.errors import ConfigError
+
+    one, typed = getattr(args, option, None), parse(args.cfg_options)
+    if one is not None and key in typed and str(typed[key]) != str(one):
+        raise ConfigError(f'--{option.replace("_", "-")} {one} and --cfg-options {key}={typed[key]} differ.\n'
+                          'Give one of them.')
+
+
+def load(args: argparse.Namespace, **hooks: Callable) -> 'Config':
+    """Load the config of parsed arguments, or the one in the checkpoint where no config is among them.
+
+    Args:
+        args: The arguments.
+        **hooks: ``prepare`` and ``judge`` of ``load_config``.
+
+    Raises:
+        ConfigError: If an option and an override give one key two values, or the config cannot be loaded.
+    """
     from segkit.config import load_config
+    refuse_two(args, 'work_dir', 'work_dir')
+    refuse_two(args, 'seed', 'randomness.seed')
     own = args.config is None
-    cfg = load_config(stored_config(args.checkpoint) if own else args.config, args.cfg_options, say=say)
+    cfg = load_config(stored_config(args.checkpoint) if own else args.config, args.cfg_options, say=say,
+                      **hooks)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir

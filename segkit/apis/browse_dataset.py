@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from segkit.apis.arguments import Parser
+from segkit.apis.output_folders import data_folders, refuse_inputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +48,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise ConfigError(f'{args.config} has no {args.split}_dataloader: there is nothing to show for --split '
                           f'{args.split}.')
     out_dir = Path(args.output_dir or Path('work_dirs/browse', Path(args.config).stem))
+    refuse_inputs('--output-dir', out_dir, data_folders(cfg, args.split))
     for path in write_pages(cfg, args.split, args.number, out_dir, args.show):
         print(path)
 

@@ -26,6 +26,23 @@ def is_checkpoint(name: Any) -> bool:
         return False
 
 
+def refuse_no_file(checkpoint: str) -> None:
+    """Refuse a run folder, or the file of a hash, in the place of a checkpoint.
+
+    Raises:
+        CheckpointError: Naming the checkpoints that are there.
+    """
+    path = Path(checkpoint).expanduser()
+    if path.is_dir():
+        inside = [p.name for start in ('best_', 'iter_', 'epoch_') for p in sorted(path.glob(f'{start}*.pth'))][:6]
+        raise CheckpointError(f'{checkpoint} is a folder; the file of a checkpoint was expected.\n'
+                              + (f'In it: {", ".join(inside)}' if inside else 'It holds no best_*.pth or iter_*.pth.'))
+    if path.suffix == '.sha256':
+        beside = path.with_suffix('')
+        there = f'\nThe checkpoint is {Path(checkpoint).with_suffix("")}' if beside.is_file() else ''
+        raise CheckpointError(f'{checkpoint} is the hash of a checkpoint, not the checkpoint.{there}')
+
+
 def stored_config(checkpoint: Union[str, Path]) -> 'StoredConfig':
     """The config that a checkpoint of segkit's holds, as JSON; no code of it is run.
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from segkit.apis.arguments import Parser, add_unsafe_load, started
-from segkit.apis.own_config import CHECKPOINTS, CONFIGS, is_checkpoint, stored_config
+from segkit.apis.output_folders import refuse_inputs
+from segkit.apis.own_config import CHECKPOINTS, CONFIGS, is_checkpoint, refuse_no_file, stored_config
+from segkit.apis.used_overrides import judge_of_prediction
 from segkit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def predict(args: argparse.Namespace) -> None:
     """Predict what parsed arguments say.
 
     Raises:
+        ConfigError: If the predictions would lie among the images.
         DataError: At the end, if images could not be read; the others are predicted before.
     """
     from mmengine.logging import MMLogger
@@ -79,8 +82,10 @@ def predict(args: argparse.Namespace) -> None:
 
     MMLogger.get_current_instance().handlers = [Console()]
     images = list_inputs(args.source)
+    refuse_inputs('--out-dir', args.out_dir, {Path(path).parent for path in images})
     stems = [Path(path).stem for path in images]
-    cfg = load_config(args.config or stored_config(args.checkpoint), args.cfg_options)
+    cfg = load_config(args.config or stored_config(args.checkpoint), args.cfg_options,
+                      judge=judge_of_prediction)
     model = init_model(cfg, args.checkpoint, args.device)
     inferencer = MMSegInferencer(model)
     out, unreadable = Path(args.out_dir), []
@@ -108,6 +113,8 @@ def predict(args: argparse.Namespace) -> None:
 
 def _check_order(args: argparse.Namespace) -> None:
     first = Path(args.source).suffix.lower()
+    if first not in CONFIGS + CHECKPOINTS:
+        refuse_no_file(args.checkpoint)
     if args.config is None:
         wrong = first in CONFIGS or not is_checkpoint(args.checkpoint)
         given = f'{args.source} as image, {args.checkpoint} as checkpoint'

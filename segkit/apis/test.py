@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Optional
 
 from segkit.apis.arguments import Parser, add_common, load, started
-from segkit.apis.own_config import is_checkpoint
+from segkit.apis.output_folders import data_folders, refuse_inputs
+from segkit.apis.own_config import is_checkpoint, refuse_no_file
+from segkit.apis.used_overrides import judge_of_test
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -44,8 +46,10 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
     Raises:
         ConfigError: If a config stands alone.
+        CheckpointError: If the checkpoint is a folder, or the file of a hash.
     """
     args = parser().parse_intermixed_args(argv)  # options may stand between the two files
+    refuse_no_file(args.checkpoint)
     if args.config is None and not is_checkpoint(args.checkpoint):
         from segkit.errors import ConfigError
         raise ConfigError(f'{args.checkpoint} stands alone and is no checkpoint (.pth).\n'
@@ -55,7 +59,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
 def test(args: argparse.Namespace) -> None:
     """Evaluate what parsed arguments say."""
-    cfg = load(args)
+    cfg = load(args, judge=judge_of_test(args.tta))
     from segkit.checkpoint import fetch
     from segkit.engine import SegRunner
     from segkit.engine.environment import leave_process_group
@@ -86,6 +90,7 @@ def prepare(cfg: 'Config', args: argparse.Namespace) -> None:
                 'val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
     if args.out:
+        refuse_inputs('--out', args.out, data_folders(cfg, 'test'))
         metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
         metrics[0].output_dir = args.out
     if args.show_dir:

@@ -22,7 +22,9 @@ TEST_FROM_VAL = ('test_dataloader', 'test_evaluator')
 
 
 def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str, Any], list[str], None] = None,
-                say: Callable[[str], None] = print, check: bool = True) -> Config:
+                say: Callable[[str], None] = print, check: bool = True,
+                prepare: Optional[Callable[[Config], None]] = None,
+                judge: Optional[Callable[[str, list[str], dict], None]] = None) -> Config:
     """Load a config file with overrides that take effect or are refused.
 
     An override's key is a place in the merged config (``model.backbone.depth``), a variable of a text config
@@ -38,6 +40,9 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
         overrides: ``{'a.b': value}`` or ``['a.b=value']``.
         say: Called with one line for each override and where it took effect, and for each old name mapped.
         check: Whether names and keywords are checked against the registered classes.
+        prepare: Changes the merged config before overrides of its keys are looked at.
+        judge: Called for each override with what was typed, the places that it reaches and the values of the file;
+            raises where none of these is used.
 
     Returns:
         The merged config, ``default_scope`` 'segkit'.
@@ -62,7 +67,7 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
                  if k.split('.')[0] not in TOP_LEVEL and k.split('.')[0] in loaded.assigned}
     before = loaded.values
     for key in variables:
-        _report_variable(path, key, variables[key], loaded, say)
+        _report_variable(path, key, variables[key], loaded, say, judge)
     if variables:
         loaded = _read(path, variables)
     cfg = Config(loaded.values, filename=None if stored else str(path))
@@ -72,6 +77,8 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
         say(f'custom_imports of the config in {path} are not run: {_short(cfg.custom_imports)} (--unsafe-load, '
             'unsafe=True)')
     _map_old_names(cfg, say)
+    if prepare is not None:
+        prepare(cfg)
 
     max_iters = _max_iters(before)
     # What speaks of the test part comes last: it starts as a copy of the validation part, overrides included.
@@ -80,14 +87,20 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
         value = options[key]
         if key.startswith(TEST_FROM_VAL):
             _test_from_val(cfg)
-        for place in _places(cfg, key, loaded):
-            place = ov.from_the_front(cfg._cfg_dict, place)
-            old = _lookup(cfg, place)
+        places = [ov.from_the_front(cfg._cfg_dict, place) for place in _places(cfg, key, loaded)]
+        for place in places:
             ov.check_defined(cfg._cfg_dict, place)
+        if judge is not None:
+            judge(key, places, loaded.values)
+        for place in places:
+            old = _lookup(cfg, place)
             ov.check_form(place, old, value)
+            ov.check_number(cfg._cfg_dict, place, old, value)
             ov.apply(cfg._cfg_dict, place, value)
             say(f'override {place}: {_short(old)} -> {_short(_lookup(cfg, place))}')
     for key, value in added.items():
+        if judge is not None:
+            judge(key, [key], loaded.values)
         ov.apply(cfg._cfg_dict, key, value)
         say(f'added {key}: {_short(value)}')
     if added:  # declared in the config itself, so that its copy in the run folder loads
@@ -134,10 +147,13 @@ def _read(path: Path, variables: dict[str, Any]) -> LoadedFile:
     return LoadedFile(values, {k: [path] for k in cfg}, unread=unread)
 
 
-def _report_variable(path: Path, key: str, value: Any, plain: LoadedFile, say: Callable[[str], None]) -> None:
+def _report_variable(path: Path, key: str, value: Any, plain: LoadedFile, say: Callable[[str], None],
+                     judge: Optional[Callable[[str, list[str], dict], None]]) -> None:
     changed = _read(path, {key: value}).values
     reached = ov.effect(plain.values, changed)
     if reached:
+        if judge is not None:
+            judge(key, reached, plain.values)
         shown = ', '.join(reached[:6]) + (f' and {len(reached) - 6} more' if len(reached) > 6 else '')
         say(f'override {key} = {_short(value)} reached {shown}')
         return

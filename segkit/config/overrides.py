@@ -5,8 +5,11 @@ import re
 from typing import Any, Callable
 
 from segkit.config.files import assign
-from segkit.config.schema import TOP_LEVEL, keys_at, nearest, parts, undefined
+from segkit.config.schema import TOP_LEVEL, chain_to, class_at, keys_at, nearest, parts, undefined
+from segkit.config.value_types import fits, wanted_types
 from segkit.errors import ConfigError
+
+NUMBERS_OF = ('segkit', 'mmengine', 'mmcv', 'torch')  # what takes a number there takes no list in its place
 
 
 def parse(items: list[str]) -> dict[str, Any]:
@@ -82,12 +85,22 @@ def _model_wide(key: str) -> Callable[[dict], list[tuple[str, ...]]]:
     return places
 
 
+def _intervals(cfg: dict) -> list[tuple[str, ...]]:
+    """Where validations are counted; checkpoints too where one is written at each of them, so that it stays so."""
+    found = [('train_cfg', 'val_interval')]
+    interval = (cfg.get('train_cfg') or {}).get('val_interval')
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
+    if interval and isinstance(hook, dict) and hook.get('interval') == interval and hook.get('by_epoch') is False:
+        found.append(('default_hooks', 'checkpoint', 'interval'))
+    return found
+
+
 # One word that moves every copy of a value. A file that has a variable of that name is asked first.
 SHORTCUTS: dict[str, Callable[[dict], list[tuple[str, ...]]]] = {
     'data_root': lambda cfg: [(*path, 'data_root') for path in _datasets(cfg)],
     'crop_size': _crops,
     'max_iters': lambda cfg: [('train_cfg', 'max_iters')],
-    'val_interval': lambda cfg: [('train_cfg', 'val_interval')],
+    'val_interval': _intervals,
     'num_classes': _model_wide('num_classes'),
     'norm_cfg': _model_wide('norm_cfg'),
 }
@@ -166,6 +179,23 @@ def check_form(key: str, old: Any, new: Any) -> None:
     if isinstance(new, str) and isinstance(old, (bool, int, float)):
         wanted = 'True or False' if isinstance(old, bool) else 'a number'
         raise ConfigError(f'{key} is {old!r}; {wanted} was expected, got {new!r}.')
+
+
+def check_number(cfg: dict, key: str, old: Any, new: Any) -> None:
+    """Raise ConfigError where ``0,01``, which is a list, was given for a number."""
+    if isinstance(old, bool) or not isinstance(old, (int, float)) or not isinstance(new, list) or not new:
+        return
+    if not all(isinstance(one, (int, float)) or str(one).isdigit() for one in new):  # '01' is no number to Python
+        return
+    path = tuple(key.split('.'))
+    target = class_at(chain_to(cfg, path[:-1]))
+    hint = wanted_types(target).get(path[-1])
+    known = target is None or (getattr(target, '__module__', None) or '').split('.')[0] in NUMBERS_OF
+    if fits(new, hint) if hint is not None else not known:
+        return
+    given = ','.join(map(str, new))
+    raise ConfigError(f"{key} is {old!r}; expected a number, got the list {given}; "
+                      "a decimal point is '.'.")
 
 
 def _not_defined(cfg: dict, path: tuple[str, ...], depth: int, keys: set[str], owner: Any) -> str:

@@ -193,3 +193,19 @@ def test_nothing_is_written_beside_the_data(tiny_config, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'data').rglob('*')}
     train.main([str(tiny_config), '--work-dir', str(tmp_path / 'w')])
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / 'data').rglob('*')} == before
+
+
+def test_amp_is_there_before_overrides_are_checked(tiny_config, tmp_path, capsys):
+    args = [str(tiny_config), '--work-dir', str(tmp_path / 'run'), '--amp', '--cfg-options', 'train_cfg.max_iters=2']
+    train.main([*args, 'optim_wrapper.dtype=bfloat16'])
+    text = (tmp_path / 'run/config.py').read_text()
+    assert 'AmpOptimWrapper' in text and 'bfloat16' in text
+    assert 'optim_wrapper.dtype' in error_of(train.main, [*args[:3], *args[4:], 'optim_wrapper.dtype=bfloat16'], capsys)
+
+
+def test_two_values_for_one_thing_are_refused(tiny_config, tmp_path, capsys):
+    args = [str(tiny_config), '--work-dir', str(tmp_path / 'a')]
+    err = error_of(train.main, [*args, '--cfg-options', 'work_dir=b'], capsys)
+    assert f'--work-dir {tmp_path}/a' in err and 'work_dir=b' in err
+    err = error_of(train.main, [*args, '--seed', '1', '--cfg-options', 'randomness.seed=2'], capsys)
+    assert '--seed 1' in err and 'randomness.seed=2' in err

@@ -1,7 +1,7 @@
 """Reading --cfg-options and telling what changed."""
 import pytest
 
-from segkit.config.overrides import effect, parse
+from segkit.config.overrides import SHORTCUTS, check_number, effect, parse
 from segkit.errors import ConfigError
 
 
@@ -26,3 +26,23 @@ def test_effect_counts_what_the_runner_reads():
     before = dict(model=dict(a=1, b=[1, 2]), note=1)
     assert effect(before, dict(model=dict(a=1, b=[1, 3]), note=2)) == ['model.b']
     assert effect(before, dict(model=dict(a=1, b=[1, 2]), note=2)) == []
+
+
+@pytest.mark.parametrize('hook, moved', [
+    (dict(type='CheckpointHook', by_epoch=False, interval=9), True),
+    (dict(type='CheckpointHook', by_epoch=False, interval=8), False),
+    (dict(type='CheckpointHook', interval=9), False), (None, False),
+])
+def test_val_interval_moves_checkpoints_that_come_with_validations(hook, moved):
+    places = SHORTCUTS['val_interval'](dict(train_cfg=dict(val_interval=9), default_hooks=dict(checkpoint=hook)))
+    assert places == [('train_cfg', 'val_interval')] + [('default_hooks', 'checkpoint', 'interval')] * moved
+
+
+def test_a_decimal_comma_is_named():
+    cfg = dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)), model=dict(type='EncoderDecoder'))
+    for value in ([0, '01'], [0, 5]):
+        with pytest.raises(ConfigError, match="a decimal point is '.'"):
+            check_number(cfg, 'optim_wrapper.optimizer.lr', 0.1, value)
+    flip = dict(train_dataloader=dict(dataset=dict(pipeline=[dict(type='RandomFlip', prob=0.5)])))
+    check_number(flip, 'train_dataloader.dataset.pipeline.0.prob', 0.5, [0.5, 0.2])  # takes either
+    check_number(cfg, 'optim_wrapper.optimizer.lr', (1, 2), [1, 2])

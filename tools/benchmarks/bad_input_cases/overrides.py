@@ -2,6 +2,7 @@
 from bad_input_cases.case import Case
 from bad_input_cases.place import write_config
 
+TEST = 'test.py config.py run/iter_4.pth --work-dir w --cfg-options'
 START = 'train.py config.py --work-dir w --cfg-options'
 
 
@@ -46,6 +47,16 @@ CASES = [
     override('negative length of training', 'max_iters=-5', 'train_cfg.max_iters', 'above 0, got -5'),
     override('best weights by a loss that is not computed', 'default_hooks.checkpoint.save_best=val/loss',
              "save_best='val/loss'", 'val_cfg.val_loss=True'),
+    override('decimal comma', 'optim_wrapper.optimizer.lr=0,01', 'optim_wrapper.optimizer.lr',
+             "expected a number, got the list 0,01; a decimal point is '.'"),
+    override('another run folder than --work-dir', 'work_dir=v', '--work-dir w', 'work_dir=v'),
+    Case('learning rate for a test', f'{TEST} optim_wrapper.optimizer.lr=0.5',
+         ('optim_wrapper.optimizer.lr', 'which a test does not use')),
+    Case('length of training for a test', f'{TEST} max_iters=20', ('max_iters', 'reaches train_cfg only')),
+    Case('validation part for a test of the checkpoint alone', 'test.py run/iter_4.pth --cfg-options '
+         'val_dataloader.batch_size=2', ('val_dataloader.batch_size', 'Set test_dataloader.batch_size')),
+    Case('schedule for a prediction', 'predict.py data/images run/iter_4.pth --out-dir o --cfg-options '
+         'param_scheduler.0.power=2', ('param_scheduler.0.power', 'which a prediction does not use')),
     override('misspelt backend', 'env_cfg.dist_cfg.backend=glooo', 'env_cfg.dist_cfg.backend', "'glooo'",
              'Nearest: gloo'),
     override('variable that nothing reads any more', 'lonely=3', 'lonely', 'config.py', 'no effect',
