@@ -74,9 +74,10 @@ def train(args: argparse.Namespace) -> None:
         cfg.randomness = dict(cfg.get('randomness') or {}, deterministic=True)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
-    if args.match_recipe:
-        for line in recipe.match(cfg, number_of_processes(args.launcher)):
-            say(line)
+    processes = number_of_processes(args.launcher)
+    lines = recipe.match(cfg, processes) if args.match_recipe else [recipe.accumulation(cfg, processes)]
+    for line in filter(None, lines):
+        say(line)
     if args.auto_scale_lr:
         cfg.auto_scale_lr = dict(cfg.get('auto_scale_lr') or {}, enable=True)
     if args.dry_run:
