@@ -12,6 +12,7 @@ from segkit.registry import ALL, SCOPE
 
 SCOPES = (SCOPE, 'mmseg', 'mmengine', 'mmcv')
 NAMING = ('type', 'constructor', 'collate_fn', 'worker_init_fn')  # keys whose text is looked up as a class or function
+PAIRS = '__pairs__'  # the one key of a dict whose keys are no strings, in JSON a list of pairs
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class StoredConfig:
         Raises:
             ConfigError: If a name is none of a registered class, and the config is not trusted.
         """
-        values = copy.deepcopy(self.values)
+        values = self._with_keys(copy.deepcopy(self.values))
         for path, node in parts(values):
             for key in NAMING:
                 name = node.get(key)
@@ -46,6 +47,20 @@ class StoredConfig:
             if scope is not None and scope not in SCOPES and not self.trusted:
                 raise ConfigError(self._refused(f'{".".join((*path, "_scope_"))}: {scope!r}'))
         return ConfigDict(values)
+
+    def _with_keys(self, node: Any) -> Any:
+        """``node`` with each marked list of pairs as the dict that it was."""
+        if isinstance(node, list):
+            return [self._with_keys(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        if set(node) != {PAIRS}:
+            return {key: self._with_keys(value) for key, value in node.items()}
+        try:
+            return {_key(key): self._with_keys(value) for key, value in node[PAIRS]}
+        except (TypeError, ValueError):
+            raise ConfigError(f'{self.source}: the config in it has a {PAIRS} that is no list of keys and values.\n'
+                              'Give a config file of your own.') from None
 
     def _registered(self, name: str, path: tuple[str, ...]) -> str:
         scope, _, plain = name.partition('.')
@@ -68,6 +83,10 @@ class StoredConfig:
         return (f'{self.source}: the config in it has {what}, which is not registered; to look it up would import that '
                 'module, which nothing of a checkpoint may.\nGive a config file of your own, or --unsafe-load '
                 '(unsafe=True) if you made or trust this checkpoint.')
+
+
+def _key(key: Any) -> Any:
+    return tuple(map(_key, key)) if isinstance(key, list) else key
 
 
 def _full_name(target: Any) -> Optional[str]:

@@ -41,7 +41,7 @@ class _Writer:
 
     def text(self, value: Any, path: tuple[str, ...], indent: int) -> str:
         """A value as an expression, continued on lines of ``indent`` + 4 blanks where it is long."""
-        if hasattr(value, 'tolist') and not isinstance(value, (str, bytes)):  # numpy's and torch's
+        if hasattr(value, 'tolist') and not isinstance(value, (str, bytes, type)):  # numpy's and torch's
             value = value.tolist()
         if isinstance(value, (dict, list, tuple, set, frozenset)):
             if id(value) in self._above:
@@ -78,8 +78,7 @@ class _Writer:
     def _container(self, value: Any, path: tuple[str, ...], indent: int) -> str:
         if isinstance(value, dict):
             named = all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value)
-            keys = [f'{key}=' if named else f'{self._leaf(key, path)}: ' if not isinstance(key, tuple) else
-                    f'{key!r}: ' for key in value]
+            keys = [f'{key}=' if named else f'{self.text(key, path, indent)}: ' for key in value]
             items = [key + self.text(one, (*path, str(name)), indent + 4)
                      for key, (name, one) in zip(keys, value.items())]
             return _joined('dict(' if named else '{', items, ')' if named else '}', indent)

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from segkit.engine.config_text import as_python
 
 FIRST_LINE = 'The config of a run as it was merged, every value in its place: tools/train.py with this file repeats it.'
+PAIRS = '__pairs__'  # the mark by which segkit.config.stored knows such a dict
 
 
 class RunConfig(Config):
@@ -39,12 +40,21 @@ class RunConfig(Config):
         return as_python(values, FIRST_LINE)
 
 
-def plain(value: Any) -> Any:
-    """``value`` in types that JSON has; classes and functions by their dotted name, anything else by its repr."""
+def plain(value: Any, pairs: bool = False) -> Any:
+    """``value`` in types that JSON has; classes and functions by their dotted name, anything else by its repr.
+
+    Args:
+        value: Nested dicts and lists.
+        pairs: Whether a dict with keys other than strings (``color_map={(40, 40, 40): 0}``) becomes
+            ``{'__pairs__': [[[40, 40, 40], 0]]}``, from which :class:`segkit.config.StoredConfig` makes it again;
+            otherwise the keys become strings.
+    """
     if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+        if pairs and not all(isinstance(k, str) for k in value):
+            return {PAIRS: [[plain(k), plain(v, pairs)] for k, v in value.items()]}
+        return {str(k): plain(v, pairs) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
+        return [plain(v, pairs) for v in value]
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):

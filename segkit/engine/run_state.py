@@ -39,7 +39,7 @@ def capture(runner: Any, meta: dict, optimizer: bool, schedulers: bool) -> dict:
     meta = dict(
         meta,
         cfg=runner.cfg.pretty_text,
-        config_json=json.dumps(plain(runner.cfg.to_dict())),
+        config_json=json.dumps(plain(runner.cfg.to_dict(), pairs=True)),
         seed=runner.seed,
         total_batch=total_batch(runner),
         accumulative_counts=accumulative_counts(runner),

@@ -9,9 +9,11 @@ import torch
 
 from segkit.apis import MMSegInferencer, inference_model, init_model, predict
 from segkit.apis import test as testing
+from segkit.apis import train
 from segkit.apis.cli import run
 from segkit.apis.own_config import folder_of, is_checkpoint, stored_config
 from segkit.checkpoint import write_atomic
+from segkit.config import StoredConfig, load_config
 from segkit.errors import CheckpointError, ConfigError
 
 
@@ -40,6 +42,32 @@ def test_same_confusion_matrix_as_with_the_config_file(reported, tmp_path, flags
     testing.main([str(checkpoint), *flags])
     name = 'test_tta' if flags == ['--tta'] else 'test'
     assert results(tmp_path / 'with' / name) == results(checkpoint.parent / name)
+
+
+def test_keys_that_are_no_strings_come_back(tiny_config, tmp_path, capsys):
+    """Masks in colours, and labels joined: JSON has neither a tuple nor a number as a key."""
+    for path in (tmp_path / 'data/SegmentationClass').glob('*.png'):
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(path), np.stack([mask, mask, mask // 2], -1))
+    colors = {(0, 0, 0): 0, (0, 1, 1): 1, (1, 2, 2): 2, (127, 255, 255): 255}
+    tiny_config.write_text(tiny_config.read_text().replace(
+        "dict(type='LoadAnnotations')", f"dict(type='LoadAnnotations', color_map={colors})")
+        + "mine = {1: {2: (3, )}}\n")
+    train.main([str(tiny_config), '--work-dir', str(tmp_path / 'run'), '--cfg-options', 'train_cfg.max_iters=3'])
+    checkpoint = tmp_path / 'run' / 'iter_3.pth'
+    cfg = load_config(stored_config(checkpoint), say=lambda line: None)
+    assert colors in [step.get('color_map') for step in cfg.val_dataloader.dataset.pipeline]
+    assert cfg.mine == {1: {2: [3]}}
+    testing.main([str(tiny_config), str(checkpoint), '--work-dir', str(tmp_path / 'with')])
+    testing.main([str(checkpoint), '--work-dir', str(tmp_path / 'own')])
+    one, two = ((tmp_path / name / 'test/metrics.json') for name in ('with', 'own'))
+    assert one.read_text() == two.read_text()
+
+
+@pytest.mark.parametrize('pairs', [3, [1], [[{}, 1]], [[1, 2, 3]]])
+def test_a_broken_list_of_pairs_is_named(pairs):
+    with pytest.raises(ConfigError, match='__pairs__'):
+        StoredConfig(dict(model=dict(a={'__pairs__': pairs})), 'x.pth').named()
 
 
 def test_options_work_as_with_a_file(reported, tmp_path, capsys):

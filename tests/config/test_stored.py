@@ -20,7 +20,7 @@ FILES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.pa
 
 def through_json(cfg, source='run/iter_1.pth', **kwargs):
     """As a checkpoint keeps it."""
-    return StoredConfig(json.loads(json.dumps(plain(RunConfig.of(cfg).to_dict()))), source, **kwargs)
+    return StoredConfig(json.loads(json.dumps(plain(RunConfig.of(cfg).to_dict(), pairs=True))), source, **kwargs)
 
 
 def built(cfg):

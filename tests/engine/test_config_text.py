@@ -42,7 +42,7 @@ def test_each_config_comes_back(tmp_path, path):
 @pytest.mark.parametrize('value', [
     None, True, 0, -1.5, 1e-7, float('inf'), -float('inf'), "it's \n\"two\"", '{{fileDirname}}', 'ü', b'\x00', (),
     (1, ), (1, (2, [3])), [], {}, dict(a={}), {0: 255, 1: 0}, {(0, 128, 0): 1}, {'not a name': 1, 'lambda': 2},
-    {True: 1},
+    {True: 1}, {(1, float('inf')): 1, float('-inf'): (2, )},
     dict(a=dict(b=[dict(c=None), (1, 2)])), {1, 2}, set(), frozenset('ab'), range(3), 3 + 4j, list(range(300)),
     [dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True)] * 3, ['word'] * 80])
 def test_each_value_comes_back(tmp_path, value):
@@ -53,7 +53,7 @@ def test_each_value_comes_back(tmp_path, value):
 
 @pytest.mark.parametrize('value, plain', [
     (np.float64(2.5), 2.5), (np.int64(3), 3), (np.bool_(True), True), (np.str_('a'), 'a'), (Path('/x/y'), '/x/y'),
-    (np.arange(4).reshape(2, 2), [[0, 1], [2, 3]]), (torch.tensor([1., 2.]), [1., 2.]),
+    ({np.int64(3): 1, (np.int64(4), 5): 2}, {3: 1, (4, 5): 2}), (np.arange(4).reshape(2, 2), [[0, 1], [2, 3]]), (torch.tensor([1., 2.]), [1., 2.]),
     (OrderedDict(a=1), dict(a=1)), (dict(type=torch.nn.ReLU), dict(type='torch.nn.modules.activation.ReLU'))])
 def test_what_becomes_plain(tmp_path, value, plain):
     assert alike(loaded(tmp_path, as_python(dict(value=value)))['value'], plain)
@@ -80,7 +80,7 @@ class Inside:
     ([dict(a=MappingProxyType({}))], 'value.0.a was a mappingproxy'),
     (circle(), 'value.1 was a list that contains itself'),
     (dict(type=lambda: 0), 'value.type was the function'), (torch.float16, 'a dtype, torch.float16'),
-    (torch.nn.ReLU, 'the class torch.nn.modules.activation.ReLU')])
+    (torch.nn.ReLU, 'the class torch.nn.modules.activation.ReLU'), (np.float32, 'the class numpy.float32')])
 def test_what_text_cannot_hold_is_told_when_it_is_loaded(tmp_path, value, words):
     text = as_python(dict(first=1, value=value, last=dict(a=2)))
     compile(text, 'config.py', 'exec')
