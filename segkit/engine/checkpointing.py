@@ -1,4 +1,5 @@
 """A runner's checkpoints: loaded, gone on from, saved."""
+import copy
 from collections.abc import Callable
 from typing import Any, Optional, Union
 
@@ -7,8 +8,10 @@ from mmengine.runner import BaseLoop
 
 from segkit import checkpoint as files
 from segkit.engine import run_state
+from segkit.engine.epoch_based_train_loop import EpochBasedTrainLoop
 from segkit.engine.full_disk import way_on
 from segkit.engine.last_checkpoint import find_whole_checkpoint
+from segkit.engine.resumed_rates import FreshState, rate
 from segkit.errors import CheckpointError, SegkitError
 
 
@@ -75,6 +78,9 @@ def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_par
            map_location: Union[str, Callable] = 'cpu') -> None:
     """Go on from a checkpoint: weights, optimizer, schedules, log, iteration and seed.
 
+    Where the config says other hyperparameters or schedules than the checkpoint was saved with, the config's take
+    effect: the run goes on at what a run with this config from its start would have there.
+
     Args:
         runner: The runner.
         filename: A full checkpoint.
@@ -91,14 +97,7 @@ def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_par
     if resume_optimizer and 'optimizer' not in checkpoint:
         raise CheckpointError(f'{filename} holds weights only; a run cannot go on from it.\n'
                               'Resume from iter_N.pth, or start from these weights with load_from and no --resume.')
-    batch, before = run_state.total_batch(runner), meta.get('total_batch')
-    if before is not None and batch != before:
-        raise CheckpointError(f'{filename} was trained with a total batch of {before}, this run has {batch}.\nSet '
-                              'batch_size x processes to the same, or start from its weights with load_from.')
-    counts, before = run_state.accumulative_counts(runner), meta.get('accumulative_counts')
-    if before is not None and counts != before:
-        raise CheckpointError(f'{filename} was trained with optim_wrapper.accumulative_counts={before}, this run has '
-                              f'{counts}.\nSet it to the same, or start from its weights with load_from.')
+    _compare_batches(runner, meta, filename)
     runner.train_loop._epoch = meta['epoch']
     runner.train_loop._iter = meta['iter']
     if meta.get('seed') is not None and meta['seed'] != runner.seed:
@@ -109,16 +108,52 @@ def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_par
     run_state.restore_log(runner.message_hub, checkpoint.get('message_hub', {}))
     if resume_optimizer:
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    if resume_param_scheduler and runner.param_schedulers:
+        runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    fresh = FreshState(runner.optim_wrapper, runner.param_schedulers) if resume_optimizer else None
+    if resume_optimizer:
         try:
-            runner.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+            runner.optim_wrapper.load_state_dict(
+                {key: copy.copy(value) for key, value in checkpoint['optimizer'].items()})  # MMEngine's takes parts out
         except (ValueError, KeyError) as error:
             raise CheckpointError(f'{filename}: its optimizer state does not fit optim_wrapper of the config.\n'
                                   f'({error})\nResume with the config that the run was started with.') from error
-    if resume_param_scheduler and runner.param_schedulers and 'param_schedulers' in checkpoint:
-        runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-        run_state.restore_schedulers(runner.param_schedulers, checkpoint['param_schedulers'])
+    if resume_param_scheduler:
+        schedules = checkpoint.get('param_schedulers')
+        changes = fresh.changes(checkpoint['optimizer'], schedules) if fresh else []
+        if changes:
+            _take_config_s(runner, fresh, changes)
+        elif runner.param_schedulers and schedules:
+            run_state.restore_schedulers(runner.param_schedulers, schedules)
     runner._has_loaded = True
     runner.logger.info(f'resumed from {filename} at iteration {runner.iter}')
+
+
+def _take_config_s(runner: Any, fresh: FreshState, changes: list[tuple[str, bool]]) -> None:
+    """Go on with the config's hyperparameters and schedules where they are not the checkpoint's, and say so."""
+    loop = runner.train_loop
+    by_epoch = isinstance(loop, EpochBasedTrainLoop)
+    now = rate(fresh.replay(loop.iter, loop.epoch, len(loop.dataloader) if by_epoch else None))
+    for line, moves_rate in changes:
+        runner.logger.info(line + (f'; the learning rate goes on at {now}' if moves_rate else ''))
+
+
+def _compare_batches(runner: Any, meta: dict, filename: str) -> None:
+    """Refuse other images in an iteration, or another number of iterations in an update.
+
+    Positions in the data, schedules and iteration counts all count iterations, so an equal product is not enough.
+    """
+    images, counts = run_state.total_batch(runner), run_state.accumulative_counts(runner)
+    before, counts_before = meta.get('total_batch'), meta.get('accumulative_counts')
+    if images == (images if before is None else before) and counts == (counts if counts_before is None
+                                                                      else counts_before):
+        return
+    then = run_state.batch_text(before or images, meta.get('processes'), counts_before or counts)
+    now = run_state.batch_text(images, runner.world_size, counts)
+    raise CheckpointError(f'{filename} was trained with {then}, this run has {now}.\nSet processes x '
+                          f'train_dataloader.batch_size to {before or images} and optim_wrapper.accumulative_counts to '
+                          f'{counts_before or counts}: both have to be the same, not their product alone.\n'
+                          'Or start from its weights with load_from and no --resume.')
 
 
 def save(runner: Any, path: str, optimizer: bool, schedulers: bool, meta: Optional[dict], by_epoch: bool) -> None:

@@ -6,17 +6,15 @@ from typing import Any, Optional
 
 import mmengine
 from mmengine.dist import broadcast, get_world_size
-from mmengine.logging import HistoryBuffer, MessageHub, print_log
+from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner.checkpoint import weights_to_cpu
 from mmengine.utils import apply_to
 from torch import nn
 
 import segkit
 from segkit.engine.run_config import plain
-from segkit.errors import CheckpointError
 
 KEPT_SCALARS = 100  # latest values of each logged number; the log's running means reach back less far
-MOVING = ('last_step', '_global_step', '_last_value', '_get_value_called_within_step', 'verbose')
 PREPROCESSING = ('mean', 'std', 'bgr_to_rgb', 'rgb_to_bgr', 'pad_val', 'size_divisor', 'test_cfg')
 
 
@@ -42,6 +40,7 @@ def capture(runner: Any, meta: dict, optimizer: bool, schedulers: bool) -> dict:
         config_json=json.dumps(plain(runner.cfg.to_dict(), pairs=True)),
         seed=runner.seed,
         total_batch=total_batch(runner),
+        processes=runner.world_size,
         accumulative_counts=accumulative_counts(runner),
         experiment_name=runner.experiment_name,
         time=time.strftime('%Y%m%d_%H%M%S'),
@@ -94,6 +93,14 @@ def total_batch(runner: Any) -> Optional[int]:
     return None if size is None else size * runner.world_size
 
 
+def batch_text(images: Optional[int], processes: Optional[int], counts: int) -> str:
+    """Where the images of an update come from; ``processes`` is None for a checkpoint that does not say."""
+    if not images or not processes:
+        return f'{images} images an iteration x {counts} accumulated'
+    return (f'{processes} {"process" if processes == 1 else "processes"} x {images // processes} images x {counts} '
+            'accumulated')
+
+
 def accumulative_counts(runner: Any) -> int:
     """Iterations of one update of the weights, of an optimizer wrapper or its config."""
     wrapper = runner.optim_wrapper
@@ -132,27 +139,13 @@ def restore_log(hub: MessageHub, state: dict) -> None:
 
 
 def restore_schedulers(schedulers: Any, states: Any) -> None:
-    """Set each schedule to where it stopped; its shape (``end``, ``power``, ...) is the config's.
-
-    A schedule whose shape was changed goes on from the learning rate it had reached, and that is said.
-
-    Raises:
-        CheckpointError: If the number or kind of the schedules changed.
-    """
-    if isinstance(schedulers, dict) and isinstance(states, dict) and set(schedulers) == set(states):
+    """Set each schedule, of a list or of lists by optimizer, to where it stopped; numbers and settings are equal."""
+    if isinstance(schedulers, dict):
         for name, own in schedulers.items():
             restore_schedulers(own, states[name])
         return
-    if isinstance(schedulers, dict) or isinstance(states, dict) or len(schedulers) != len(states):
-        raise CheckpointError(f'The checkpoint has {len(states)} learning-rate schedules, param_scheduler of the '
-                              f'config {len(schedulers)}.\nResume with the config that the run was started with.')
     for scheduler, state in zip(schedulers, states):
-        now = scheduler.state_dict()
-        changed = [k for k in now if k not in MOVING and k in state and plain(now[k]) != plain(state[k])]
-        for key in changed:
-            print_log(f'{type(scheduler).__name__} {key}: {state[key]} in the checkpoint, {now[key]} in the config; '
-                      "the config's is used.", 'current')
-        scheduler.load_state_dict({**state, **{k: now[k] for k in changed}})
+        scheduler.load_state_dict(state)
 
 
 def dataset_meta_of(checkpoint: dict) -> Optional[dict]:

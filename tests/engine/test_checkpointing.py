@@ -62,8 +62,11 @@ def test_damaged_best_weights_are_said_and_written_anew(run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('key, value, words', [
-    ('train_dataloader__batch_size', 3, 'trained with a total batch of 2, this run has 3.\nSet batch_size x processes'),
-    ('optim_wrapper__accumulative_counts', 2, 'trained with optim_wrapper.accumulative_counts=1, this run has 2.\nSet'),
+    ('train_dataloader__batch_size', 3,
+     'with 1 process x 2 images x 1 accumulated, this run has 1 process x 3 images x 1 accumulated.\n'
+     'Set processes x train_dataloader.batch_size to 2 and optim_wrapper.accumulative_counts to 1: both'),
+    ('optim_wrapper__accumulative_counts', 2,
+     '2 images x 1 accumulated, this run has 1 process x 2 images x 2'),
 ])
 def test_other_batch_is_refused_with_the_reason(run, key, value, words):
     run(train_cfg__max_iters=2).train()

@@ -171,8 +171,8 @@ def test_first_samples_are_not_read_again(run):
 
 
 @pytest.mark.parametrize('changes, words', [
-    (dict(train_dataloader__batch_size=4), 'a total batch of 2, this run has 4.\nSet batch_size x processes'),
-    ({'+optim_wrapper__accumulative_counts': 2}, 'accumulative_counts=1, this run has 2')])
+    (dict(train_dataloader__batch_size=4), 'x 2 images x 1 accumulated, this run has 1 process x 4 images x 1'),
+    ({'+optim_wrapper__accumulative_counts': 2}, 'x 2 images x 1 accumulated, this run has 1 process x 2 images x 2')])
 def test_another_total_batch_is_refused(run, changes, words):
     broken_off(run, 'parts', 4)
     with pytest.raises(CheckpointError, match=words):

@@ -6,7 +6,6 @@ from mmengine.optim import PolyLR
 from torch import nn
 
 from segkit.engine import run_state
-from segkit.errors import CheckpointError
 
 
 def test_classes_of_both_ages():
@@ -49,22 +48,10 @@ def test_schedule_goes_on_where_it_stopped():
     assert second.optimizer.param_groups[0]['lr'] == first.optimizer.param_groups[0]['lr'] == pytest.approx(0.5)
 
 
-def test_longer_schedule_is_the_config_s(capsys):
-    first, second = schedule(11), schedule(21)
-    for _ in range(5):
-        first.step()
-    run_state.restore_schedulers([second], [first.state_dict()])
-    second.optimizer.param_groups[0]['lr'] = 0.5
-    for _ in range(15):
-        second.step()
-    # From 0.5 after 5 steps to 0 after 20, in a straight line.
-    assert second.end == 21
-    assert second.optimizer.param_groups[0]['lr'] == pytest.approx(0, abs=1e-12)
-
-
-def test_other_number_of_schedules():
-    with pytest.raises(CheckpointError, match='1 learning-rate schedules, param_scheduler of the config 2'):
-        run_state.restore_schedulers([schedule(3), schedule(3)], [schedule(3).state_dict()])
+def test_the_batch_in_words():
+    assert run_state.batch_text(4, 2, 1) == '2 processes x 2 images x 1 accumulated'
+    assert run_state.batch_text(4, 1, 2) == '1 process x 4 images x 2 accumulated'
+    assert run_state.batch_text(4, None, 2) == '4 images an iteration x 2 accumulated'  # an older checkpoint
 
 
 def test_log_state_is_plain_and_comes_back():

@@ -112,7 +112,7 @@ def test_resume_reads_no_sample_twice(run, tmp_path):
 
 def test_total_batch_of_the_checkpoint_is_kept(run, tmp_path):
     run(train_cfg__max_iters=2).train()
-    with pytest.raises(CheckpointError, match='total batch of 2, this run has 3'):
+    with pytest.raises(CheckpointError, match='x 2 images x 1 accumulated, this run has 1 process x 3 images'):
         run(resume=True, train_dataloader__batch_size=3).train()
 
 
