@@ -9,11 +9,11 @@ from segkit.datasets.collate import seg_collate
 from segkit.datasets.draw_sampler import Draw, DrawSampler
 from segkit.datasets.evaluation_sampler import EvaluationSampler
 from segkit.datasets.folder_dataset import FolderDataset
-from segkit.datasets.leaves import bad_sample_limit, leaves
+from segkit.datasets.leaves import bad_sample_limit, beyond_own_limit, leaves
 from segkit.datasets.pascal_voc_dataset import PascalVOCDataset
 from segkit.datasets.scene_dataset import SceneDataset
 from segkit.datasets.seeded_dataset import SeededDataset
 
 __all__ = ['ADE20KDataset', 'BaseSegDataset', 'CamVidDataset', 'CityscapesDataset', 'Draw', 'DrawSampler',
            'EvaluationSampler', 'FolderDataset', 'PascalVOCDataset', 'SceneDataset', 'SeededDataset',
-           'bad_sample_limit', 'check_dataset', 'leaves', 'seg_collate', 'transforms']
+           'bad_sample_limit', 'beyond_own_limit', 'check_dataset', 'leaves', 'seg_collate', 'transforms']

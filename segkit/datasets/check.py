@@ -11,7 +11,7 @@ from mmengine.registry import FUNCTIONS
 from segkit.datasets.bad_samples import faulty_file
 from segkit.datasets.base_seg_dataset import BaseSegDataset
 from segkit.datasets.image_header import ImageHeader, read_header
-from segkit.datasets.leaves import bad_sample_limit, leaves
+from segkit.datasets.leaves import bad_sample_limit, beyond_own_limit, leaves
 from segkit.datasets.listing import is_local
 from segkit.errors import DataError
 from segkit.registry import TRANSFORMS
@@ -48,9 +48,9 @@ def check_dataset(dataset: Any, max_pairs: Optional[int] = None, found: Optional
 
     Raises:
         DataError: It describes the first finding and counts the others. Where bad samples are skipped, only if there
-            are more of them than the limit allows.
+            are more of them than a limit allows, or no others.
     """
-    start, count, labelled, classes = time.time(), 0, False, 0
+    start, count, usable, labelled, classes = time.time(), 0, 0, False, 0
     found = {} if found is None else found
     for leaf in leaves(dataset):
         leaf.full_init()
@@ -59,16 +59,26 @@ def check_dataset(dataset: Any, max_pairs: Optional[int] = None, found: Optional
             chosen = np.linspace(0, len(leaf) - 1, max_pairs).astype(int).tolist()
         pairs = [leaf.get_data_info(i) for i in chosen]
         pairs = [pair for pair in pairs if is_local(pair['img_path'], leaf.backend_args)]
+        usable += len(leaf) - len(pairs)  # those that are not looked at
         bad = _check_headers(leaf, pairs)
         if leaf.wants_labels and pairs:
             bad += _check_labels(leaf, [pair for pair in pairs if not {pair['img_path'], pair['seg_map_path']}
                                         & {finding.file for finding in bad}])
         found.update({finding.file: ' '.join(finding.text.split()) for finding in bad})
+        faulty = {finding.file for finding in bad}
+        usable += sum(faulty.isdisjoint((pair['img_path'], pair.get('seg_map_path'))) for pair in pairs)
         count += len(pairs)
         labelled, classes = labelled or leaf.wants_labels, leaf.num_classes
     what = ('pair' if labelled else 'image') + ('' if count == 1 else 's')
     line = f'{count} {what} checked in {time.time() - start:.1f} s, {classes} classes'
-    return line + _to_be_skipped(found, count, bad_sample_limit(dataset)) if found else line
+    if not found:
+        return line
+    own, limit = beyond_own_limit(dataset, found) or (found, bad_sample_limit(dataset))
+    skipped = _to_be_skipped({file: found[file] for file in own}, count, limit)
+    if not usable:
+        raise DataError(f'None of the {count} samples can be used, so bad_samples leaves nothing.\n'
+                        f'First: {next(iter(found.values()))}\nMend them, or correct the paths of the dataset.')
+    return line + skipped
 
 
 def _to_be_skipped(found: dict[str, str], count: int, limit: int) -> str:
@@ -144,7 +154,13 @@ def _header(path: str, kind: str) -> tuple[Optional[ImageHeader], Optional[Findi
     remedy = 'Copy it again, or take it out of the split list.'
     try:
         header = read_header(path)
+    except IsADirectoryError:
+        return None, Finding('unreadable', path, f'The {kind} {path} is a folder.',
+                             'Move it away, or correct the suffix or prefix of the dataset; or take it out of the '
+                             'split list.')
     except OSError as error:
+        if isinstance(error, PermissionError):
+            remedy = 'Let your user read it (chmod u+r FILE, if it is yours), or take it out of the split list.'
         return None, Finding('unreadable', path, f'The {kind} {path} cannot be read: {error.strerror}.', remedy)
     except IndexError:
         return None, Finding('damaged', path, f'The {kind} {path} has a damaged header.', remedy)

@@ -75,12 +75,18 @@ class SeededDataset(Dataset):
     def _another(self, draw: Draw, sample: SkippedSample) -> Any:
         """Read other samples until one can be used."""
         skipped: list[SkippedSample] = []
+        drawn = {int(draw)}
         while isinstance(sample, SkippedSample):
             skipped.append(sample)
             if len(skipped) > sample.max_refetch:
+                if len(drawn) == len(self.dataset):
+                    raise DataError(f'None of the {len(drawn)} samples to train on can be used, so bad_samples leaves '
+                                    f'nothing.\nFirst: {skipped[0].reason}\n'
+                                    'Mend the files, or correct the dataset that has bad_samples.')
                 raise DataError(f'{len(skipped)} samples drawn one after the other cannot be used; the last one:\n'
                                 f'{sample.reason}\nMend the files, or correct the dataset that has bad_samples.')
             place, seed = np.random.SeedSequence((draw.seed, len(skipped))).generate_state(2)
+            drawn.add(int(place) % len(self.dataset))
             sample = self._read(Draw(int(place) % len(self.dataset), int(seed)))
         if isinstance(sample, dict):
             sample['skipped'] = skipped

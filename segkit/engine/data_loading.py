@@ -68,7 +68,9 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
     limit_of = FUNCTIONS.get('bad_sample_limit')
     limit, kind = None if limit_of is None else limit_of(dataset), DataLoader
     if limit is not None:
-        kind = partial(SkippingLoader, skipped=SkippedSamples('train' if training else 'val', limit))
+        account = SkippedSamples('train' if training else 'val', limit, len(dataset),
+                                 partial(FUNCTIONS.get('beyond_own_limit'), dataset))
+        kind = partial(SkippingLoader, skipped=account)
     # torch says this in four lines, here and again when the processes start; ours is below.
     warnings.filterwarnings('ignore', message='This DataLoader will create', category=UserWarning)
     try:

@@ -35,10 +35,16 @@ class SkippedSamples:
     Args:
         name: 'train', 'val' or 'test'.
         limit: How many files may be skipped.
+        samples: How many there are; an evaluation that skipped all of them is refused.
+        beyond: Gives, of the skipped files, those of one of several joined datasets that has more of them than its own
+            limit, and that limit; None where there is no such dataset.
     """
 
-    def __init__(self, name: str, limit: int) -> None:
+    def __init__(self, name: str, limit: int, samples: Optional[int] = None,
+                 beyond: Callable[[Mapping], Optional[tuple]] = lambda files: None) -> None:
         self.name = name
+        self.samples = samples
+        self.beyond = beyond
         self.limit = limit
         self.files: dict[str, list] = {}
         self.passing: list[tuple[str, str]] = []
@@ -74,11 +80,16 @@ class SkippedSamples:
         """Join the counts of all processes, each of which has to call this.
 
         Raises:
-            DataError: If there are more files than the limit allows, in every process.
+            DataError: If there are more files than the limit allows, or an evaluation skipped every sample; in every
+                process.
         """
         parts = all_gather_object((self._pending, len(self.passing)))
         self.skipped_in_pass = sum(number for _, number in parts)
         self._merge([pending for pending, _ in parts])
+        if self.samples and self.skipped_in_pass >= self.samples:
+            raise DataError(f'None of the {self.samples} samples of the {self.name} data can be used, so bad_samples '
+                            f'leaves nothing.\nFirst: {next(iter(self.files.values()))[0]}\n'
+                            f'{TABLE} in the run folder lists them. Mend them, or correct the paths of the dataset.')
 
     def _merge(self, parts: Iterable[list]) -> None:
         new = []
@@ -93,10 +104,14 @@ class SkippedSamples:
             print_log(f'{self.name} data: sample skipped ({bad}): {self.files[file][0]}', 'current', WARNING)
         if changed:
             self.on_change()
-        if len(self.files) > self.limit:
-            first = next(iter(self.files.values()))[0]
-            raise DataError(f'{len(self.files)} files of the {self.name} data cannot be used, more than the '
-                            f'{self.limit} that bad_samples.limit allows.\nFirst: {first}\n{TABLE} in the run folder '
+        over = (list(self.files), self.limit) if len(self.files) > self.limit else None
+        if over is None and changed:
+            over = self.beyond(self.files)
+        if over is not None:
+            files, limit = over
+            first = self.files[files[0]][0]
+            raise DataError(f'{len(files)} files of the {self.name} data cannot be used, more than the '
+                            f'{limit} that bad_samples.limit allows.\nFirst: {first}\n{TABLE} in the run folder '
                             'lists them. Mend them, take them out of the split list, or raise the limit.')
 
     def state(self) -> dict[str, list]:

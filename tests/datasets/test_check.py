@@ -200,3 +200,18 @@ def test_headers_are_enough_for_all_but_a_few_masks(data_pack, monkeypatch):
         monkeypatch.setattr(cls, 'transform', counted)
     assert check_dataset(dataset).startswith('832 pairs checked')
     assert decoded == {'LoadImageFromFile': 0, 'LoadAnnotations': 16}
+
+
+def test_a_folder_in_an_image_s_place_need_not_be_copied_again(message, voc_tree):
+    (voc_tree / 'JPEGImages/b.jpg').unlink()
+    (voc_tree / 'JPEGImages/b.jpg').mkdir()
+    said = message(pipeline=LOAD)
+    assert 'b.jpg is a folder' in said and 'Copy it again' not in said
+
+
+def test_a_file_that_may_not_be_read_need_not_be_copied_again(message, voc_tree, monkeypatch):
+    def forbidden(path):
+        raise PermissionError(13, 'Permission denied')
+    monkeypatch.setattr('segkit.datasets.check.read_header', forbidden)  # root may read everything
+    said = message(pipeline=LOAD)
+    assert 'Permission denied' in said and 'chmod u+r' in said and 'Copy it again' not in said

@@ -162,3 +162,12 @@ def test_when_nothing_can_be_used_it_says_so():
     with pytest.raises(DataError, match='4 samples drawn one after the other') as caught:
         SeededDataset(Bad())[Draw(0, 1)]
     assert 'jpg is bad' in str(caught.value)
+
+
+def test_when_no_sample_at_all_can_be_used_it_says_how_many_there_are():
+    class Bad(Half):
+        def __getitem__(self, index):
+            return SkippedSample(f'{index}.jpg', f'{index}.jpg is bad', max_refetch=200)
+    with pytest.raises(DataError, match='None of the 8 samples to train on') as caught:
+        SeededDataset(Bad())[Draw(5, 1)]
+    assert 'First: 5.jpg is bad' in str(caught.value)

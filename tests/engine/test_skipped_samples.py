@@ -87,6 +87,24 @@ def test_more_files_than_the_limit_end_the_run_and_are_written_down_first():
     assert written[-1] == ['a', 'b', 'c']
 
 
+def test_a_joined_dataset_s_own_limit():
+    account = SkippedSamples('train', 4, beyond=lambda files: (list(files)[-2:], 1) if len(files) > 2 else None)
+    account.note([SkippedSample('a', 'a is bad'), SkippedSample('b', 'b is bad')])
+    with pytest.raises(DataError, match='2 files of the train data cannot be used, more than the 1 that') as caught:
+        account.note([SkippedSample('c', 'c is bad')])
+    assert 'First: b is bad' in str(caught.value)
+
+
+def test_an_evaluation_of_nothing_is_refused():
+    account = SkippedSamples('val', 10, samples=2)
+    account.note([SkippedSample('a', 'a is bad')])
+    account.agree()
+    account.note([SkippedSample('b', 'b is bad')])
+    with pytest.raises(DataError, match='None of the 2 samples of the val data can be used') as caught:
+        account.agree()
+    assert 'First: a is bad' in str(caught.value)
+
+
 def test_the_limit_counts_what_the_check_found():
     account = SkippedSamples('train', 2)
     account.add_found({'a': 'a is bad', 'b': 'b is bad'})
