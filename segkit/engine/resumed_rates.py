@@ -84,6 +84,8 @@ class FreshState:
                                       'the checkpoint, or start from its weights with load_from.')
         for name, wrapper in self._wrappers.items():
             for group, fresh in zip(wrapper.param_groups, self._groups[name]):
+                for key in [key for key in group if key.startswith('initial_') and key not in fresh]:
+                    del group[key]  # of a schedule that the config has no more
                 group.update({k: v for k, v in copy.deepcopy(fresh).items() if k not in HOW_COMPUTED})
         for name, several in self._schedulers.items():
             for one, state in zip(several, self._states[name]):
@@ -155,6 +157,8 @@ def _changed_schedules(place: str, schedulers: list, fresh: list[dict], saved: l
             yield f'{place}.{number}: of another kind in the checkpoint, {type(scheduler).__name__} now'
             continue
         changed = [key for key in new if not _same(old[key], new[key])]
+        if getattr(scheduler, 'need_val_args', False) and changed == ['end']:
+            continue  # a longer training; restore_schedulers takes it
         said = [key for key in changed if key not in DERIVED and not key.startswith('_')] or changed
         for key in said:
             yield f'{place}.{number}.{key}: {_shown(old[key])} in the checkpoint, {_shown(new[key])} now'

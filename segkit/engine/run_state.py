@@ -145,7 +145,8 @@ def restore_schedulers(schedulers: Any, states: Any) -> None:
             restore_schedulers(own, states[name])
         return
     for scheduler, state in zip(schedulers, states):
-        scheduler.load_state_dict(state)
+        end = {'end': scheduler.end} if getattr(scheduler, 'need_val_args', False) else {}  # of a longer training
+        scheduler.load_state_dict({**state, **end})
 
 
 def dataset_meta_of(checkpoint: dict) -> Optional[dict]:
