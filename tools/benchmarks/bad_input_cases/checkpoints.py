@@ -110,7 +110,7 @@ CASES = [
          changed(lambda checkpoint: {k: checkpoint[k] for k in ('meta', 'state_dict')})),
     Case('resume with another total batch',
          'train.py config.py --work-dir run --resume --cfg-options train_dataloader.batch_size=3 max_iters=8',
-         ('run/iter_4.pth', 'total batch of 2', 'has 3', 'batch_size')),
+         ('run/iter_4.pth', '1 process x 2 images', 'this run has 1 process x 3 images', 'batch_size to 2')),
     Case('resume with another optimizer',
          'train.py config.py --work-dir run --resume --cfg-options max_iters=8 '
          '"optim_wrapper.optimizer={\'_delete_\': True, \'type\': \'AdamW\', \'lr\': 0.1}"',

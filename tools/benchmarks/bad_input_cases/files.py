@@ -129,7 +129,7 @@ CASES = [
          overwrite('data/images/b.jpg', b'')),
     Case('image is a web page', TRAIN, ('data/images/b.jpg', 'not an image', 'Copy it again'),
          overwrite('data/images/b.jpg', b'<!DOCTYPE html><title>404</title>' * 9), common=True),
-    Case('image is a folder', TRAIN, ('data/images/b.jpg', 'Is a directory'),
+    Case('image is a folder', TRAIN, ('data/images/b.jpg', 'is a folder', 'split list'),
          lambda place: [(place / 'data/images/b.jpg').unlink(), (place / 'data/images/b.jpg').mkdir()]),
     Case('image that promises 100,000 x 100,000 pixels', TRAIN,
          ('data/images/b.jpg', '100000x100000', 'Copy it again'),
