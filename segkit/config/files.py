@@ -98,11 +98,23 @@ def run_file(path: Path, variables: dict[str, Any], above: tuple[Path, ...] = ()
     for key in own:
         loaded.origins.setdefault(key, []).append(path)
     try:
-        merged = Config._merge_a_into_b(ConfigDict(own), loaded.values)
+        merged = Config._merge_a_into_b(ConfigDict(own), _opened(loaded.values, own))
     except (TypeError, KeyError) as error:
         raise ConfigError(f'{path}: cannot be merged into its base: {" ".join(str(error).split())}') from error
     loaded.values = ConfigDict({k: v for k, v in merged.items()})
     return loaded
+
+
+def _opened(base: ConfigDict, own: dict) -> ConfigDict:
+    """``base`` with an empty dict for each None over which ``own`` has a dict; MMEngine refuses to merge these."""
+    opened = base.copy()  # one dict may stand in several places, so none is changed
+    for key, value in own.items():
+        if isinstance(value, dict) and key in base:
+            if base[key] is None:
+                opened[key] = ConfigDict()
+            elif isinstance(base[key], dict):
+                opened[key] = _opened(base[key], value)
+    return opened
 
 
 def _missing(path: Path, child: Optional[Path] = None) -> str:

@@ -12,7 +12,7 @@ from segkit.config.check_tree import KeyFault, check_tree
 from segkit.config.files import LoadedFile, read_text, run_file
 from segkit.config.schema import TOP_LEVEL, nearest, parts
 from segkit.config.stored import StoredConfig
-from segkit.config.top_level import drop_variables_like_keys, names_of_lazy_file, refuse_misspelt
+from segkit.config.top_level import drop_variables, names_of_lazy_file, refuse_misspelt
 from segkit.config.where import where
 from segkit.errors import ConfigError
 from segkit.registry import SCOPE
@@ -102,7 +102,8 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
         if judge is not None:
             judge(key, [key], loaded.values)
         ov.apply(cfg._cfg_dict, key, value)
-        say(f'added {key}: {_short(value)}')
+        unread = key.split('.')[0] not in TOP_LEVEL
+        say(f'added {key}: {_short(value)}' + (', which only code of your own can read' if unread else ''))
     if added:  # declared in the config itself, so that its copy in the run folder loads
         cfg.added_keys = sorted({*cfg.get('added_keys', ()), *added})
     _map_old_names(cfg, say)
@@ -113,7 +114,7 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
             check_tree(cfg._cfg_dict, cfg.get('added_keys', ()))
         except KeyFault as fault:
             raise KeyFault(fault.path, _with_place(fault, path, loaded, [*later, *added])) from None
-        drop_variables_like_keys(cfg)
+        drop_variables(cfg)
     return cfg
 
 
@@ -182,7 +183,8 @@ def _places(cfg: Config, key: str, loaded: LoadedFile) -> list[str]:
             for k in node if ('.'.join((*p, str(k)))).endswith('.' + key)]
     known = TOP_LEVEL | set(ov.SHORTCUTS) | set(loaded.assigned)
     near = ends[:4] or ['.'.join((n, *rest)) for n in nearest(root, known)]
-    hint = f'Nearest: {", ".join(near)}' if near else f'To add a new key: +{key}=...'
+    hint = f'Nearest: {", ".join(near)}' if near else (
+        'tools/analysis/print_config.py shows the keys that it has.')
     raise ConfigError(f'{key}: the config has no such key, so the override would have no effect.\n{hint}')
 
 

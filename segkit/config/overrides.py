@@ -5,7 +5,7 @@ import re
 from typing import Any, Callable
 
 from segkit.config.files import assign
-from segkit.config.schema import TOP_LEVEL, chain_to, class_at, keys_at, nearest, parts, undefined
+from segkit.config.schema import TOP_LEVEL, chain_to, class_at, keys_at, kind_at, nearest, parts, undefined
 from segkit.config.value_types import fits, wanted_types
 from segkit.errors import ConfigError
 
@@ -158,8 +158,9 @@ def check_defined(cfg: dict, key: str) -> None:
             continue
         if not isinstance(node, dict):
             if node is None:  # switched off in the config; the whole dict must be given to switch it on
+                kind = 'type=..., ' if kind_at(path[:depth]) is not None and part != 'type' else ''
                 raise ConfigError(f'{key}: {".".join(path[:depth])} is None, so it has no key {part!r}.\n'
-                                  f'Give it whole: {".".join(path[:depth])}="dict(type=..., {part}=...)"')
+                                  f'Give it whole: {".".join(path[:depth])}="dict({kind}{part}=...)"')
             raise ConfigError(f'{key}: {".".join(path[:depth])} is {node!r}, which has no keys.')
         if part in node:
             node = node[part]

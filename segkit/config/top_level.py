@@ -1,5 +1,6 @@
 """Names at the top of a config file: keys that Runner reads, variables, and slips."""
 import ast
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
@@ -7,7 +8,8 @@ from typing import Any, Optional
 from mmengine.config import Config
 
 from segkit.config.check_tree import edits
-from segkit.config.files import LoadedFile
+from segkit.config.files import LoadedFile, read_text
+from segkit.config.overrides import SHORTCUTS
 from segkit.config.schema import TOP_LEVEL, nearest
 from segkit.errors import ConfigError
 
@@ -15,7 +17,10 @@ from segkit.errors import ConfigError
 REPLACED = dict(
     optimizer='optim_wrapper.optimizer', optimizer_config='optim_wrapper', lr_config='param_scheduler',
     data='train_dataloader, val_dataloader and test_dataloader', evaluation='train_cfg.val_interval and val_evaluator',
-    checkpoint_config='default_hooks.checkpoint', log_config='default_hooks.logger')
+    checkpoint_config='default_hooks.checkpoint', log_config='default_hooks.logger', seed='randomness.seed',
+    deterministic='randomness.deterministic', runner='train_cfg', fp16="optim_wrapper.type, 'AmpOptimWrapper'",
+    resume_from='load_from with resume=True, or --resume on the command line',
+    cudnn_benchmark='env_cfg.cudnn_benchmark')
 # Names that no file's own statement reads, but a tool or its user does.
 READ_ELSEWHERE = frozenset({'test_pipeline', 'train_pipeline', 'dataset_type', 'data_root'})
 
@@ -40,11 +45,24 @@ def refuse_misspelt(loaded: LoadedFile, say: Callable[[str], None]) -> None:
         if key:
             raise ConfigError(f'{place}: {name!r} is set, and nothing reads it.\nNearest key: {key}. '
                               'A variable of your own needs a name less like it.')
+        _refuse_short_word(name, place, path, line, loaded)
         if line is not None and name not in loaded.read | READ_ELSEWHERE and not name.startswith('_'):
             idle.append(f'{name} ({place})')
     if idle:
-        more = f' and {len(idle) - 3} more' if len(idle) > 3 else ''
-        say(f'set, and read by nothing: {", ".join(idle[:3])}{more}')
+        say(f'set, and read by nothing: {", ".join(idle)}')
+
+
+def _refuse_short_word(name: str, place: str, path: Path, line: Optional[int], loaded: LoadedFile) -> None:
+    """Refuse ``data_root = ...`` where its author expects what ``--cfg-options data_root=...`` does."""
+    if name not in SHORTCUTS or name in loaded.read or line is None or len(loaded.assigned.get(name, ())) > 1:
+        return
+    if not re.search(r'^_base_\s*=', read_text(path), re.MULTILINE):
+        return  # a whole config that was dumped holds the variables from which it was built
+    keys = ['.'.join(key) for key in SHORTCUTS[name](loaded.values)]
+    if keys:
+        shown = ', '.join(keys[:4]) + (f' and {len(keys) - 4} more' if len(keys) > 4 else '')
+        raise ConfigError(f'{place}: {name!r} is set, and nothing reads it.\nKeys that take effect: {shown}\n'
+                          f'Or leave the line out, and set them all on the command line: --cfg-options {name}=...')
 
 
 def _meant(name: str) -> Optional[str]:
@@ -53,11 +71,21 @@ def _meant(name: str) -> Optional[str]:
     return near[0] if near and abs(len(near[0]) - len(name)) <= 1 and edits(name, near[0]) <= 2 else None
 
 
-def drop_variables_like_keys(cfg: Config) -> None:
-    """Leave out variables from which keys were built, and whose names a copy of the config would be refused for."""
+def drop_variables(cfg: Config) -> None:
+    """Leave out variables with which a copy of the config would not load: by their name, or classes and functions."""
     for name in [name for name in cfg if name not in TOP_LEVEL and name not in cfg.get('added_keys', ())]:
-        if name in REPLACED or _meant(name):
+        if name in REPLACED or _meant(name) or _has_code(cfg._cfg_dict[name]):
             cfg._cfg_dict.pop(name)
+
+
+def _has_code(value: Any) -> bool:
+    """Whether a variable is, or holds, what no text file can: an imported class, a function, an object."""
+    if isinstance(value, dict):
+        return any(_has_code(one) for pair in value.items() for one in pair)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_has_code, value))
+    plain = (str, bytes, int, float, complex, range, slice, Path, type(None))
+    return isinstance(value, type) or not isinstance(value, plain) and not hasattr(value, 'tolist')
 
 
 def _is_left_over(name: str, values: dict) -> bool:

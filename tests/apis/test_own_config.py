@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from segkit.apis import MMSegInferencer, inference_model, init_model, predict
+from segkit.apis import MMSegInferencer, inference_model, init_model, predict, train
 from segkit.apis import test as testing
-from segkit.apis import train
 from segkit.apis.cli import run
 from segkit.apis.own_config import folder_of, is_checkpoint, stored_config
 from segkit.checkpoint import write_atomic

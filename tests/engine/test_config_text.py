@@ -53,7 +53,8 @@ def test_each_value_comes_back(tmp_path, value):
 
 @pytest.mark.parametrize('value, plain', [
     (np.float64(2.5), 2.5), (np.int64(3), 3), (np.bool_(True), True), (np.str_('a'), 'a'), (Path('/x/y'), '/x/y'),
-    ({np.int64(3): 1, (np.int64(4), 5): 2}, {3: 1, (4, 5): 2}), (np.arange(4).reshape(2, 2), [[0, 1], [2, 3]]), (torch.tensor([1., 2.]), [1., 2.]),
+    ({np.int64(3): 1, (np.int64(4), 5): 2}, {3: 1, (4, 5): 2}),
+    (np.arange(4).reshape(2, 2), [[0, 1], [2, 3]]), (torch.tensor([1., 2.]), [1., 2.]),
     (OrderedDict(a=1), dict(a=1)), (dict(type=torch.nn.ReLU), dict(type='torch.nn.modules.activation.ReLU'))])
 def test_what_becomes_plain(tmp_path, value, plain):
     assert alike(loaded(tmp_path, as_python(dict(value=value)))['value'], plain)
