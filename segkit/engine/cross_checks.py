@@ -40,6 +40,7 @@ def check(given: dict) -> list[str]:
                                          head.key('num_classes'))
             label_checks.check_dataset(dataset)
     notices += _check_names(given) + label_checks.check_training(given, heads)
+    notices += label_checks.check_sides(given)
     for split in ('val', 'test'):
         for dataset in datasets_of(given, split):
             for metric in metrics_of(given, split):
@@ -181,8 +182,12 @@ def _check_schedules(given: dict) -> list[str]:
         if end is not None and begin >= end:
             raise ConfigError(f'{place}: {schedule["type"]} begins at {unit} {begin} and ends at {end}; {key} is '
                               f'{limit}.\nSet {place}.begin below its end, and the ends of the schedules before it.')
+        marks = schedule.get('milestones')
+        if marks is not None and not (isinstance(marks, (list, tuple)) and all(isinstance(one, int) for one in marks)):
+            raise ConfigError(f'{place}.milestones: expected a list of {unit}s, such as [2, 3], got {marks!r}.')
         if limit is None:
             continue
+        notices += _check_span(place, schedule, min(limit, end or limit) - begin, f'{key}={limit}')
         if begin >= limit:
             notices.append(f'{place}: {schedule["type"]} begins at {unit} {begin} and never acts; {key} is {limit}')
         elif schedule['type'] in POLY and end > limit + 1:
@@ -193,6 +198,23 @@ def _check_schedules(given: dict) -> list[str]:
             notices.append(f'{place}.end={end}, {key}={limit}: the rate stays at its last value for {limit - end} '
                            f'{unit}s')
     return notices
+
+
+def _check_span(place: str, schedule: dict, length: int, total: str) -> list[str]:
+    """A schedule's own lengths, against the ``length`` for which it acts."""
+    for key in ('T_max', 'total_steps', 'step_size'):
+        span = schedule.get(key)
+        if isinstance(span, int) and length > 0:
+            if span > length + 1 and key != 'step_size':
+                return [f'{place}.{key}={span}, {total}: the training ends at {length / span:.0%} of the way of '
+                        f'{schedule["type"]}']
+            if span >= length and key == 'step_size':
+                return [f'{place}.{key}={span}, {total}: the rate of {schedule["type"]} never changes']
+            if span < 0.9 * length and key != 'step_size':
+                then = 'the rate rises again after it' if key == 'T_max' else 'it is over long before the training'
+                return [f'{place}.{key}={span}, {total}: {then}']
+    late = [one for one in schedule.get('milestones') or () if one >= length > 0]
+    return [f'{place}.milestones: {", ".join(map(str, late))} never come; {total}'] if late else []
 
 
 def _check_intervals(given: dict) -> list[str]:

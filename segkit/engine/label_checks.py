@@ -65,6 +65,25 @@ def check_training(given: dict, heads: list[Part]) -> list[str]:
     return notices
 
 
+def check_sides(given: dict) -> list[str]:
+    """What is done to the labels of training, and not in the same way to those of validation."""
+    train, val = (next(iter(datasets_of(given, split)), None) for split in ('train', 'val'))
+    if train is None or val is None:
+        return []
+    ours, theirs = _relabelling(train), _relabelling(val)
+    return [f'{train.place}.{key} is {ours[key]!r}, {val.place}.{key} is {theirs[key]!r}: a class learnt may be scored '
+            'as another one' for key in ours if ours[key] != theirs[key]]
+
+
+def _relabelling(dataset: Part) -> dict:
+    """The values that say how the pixels of a mask become labels."""
+    loads = next((step for step in transforms_of(dataset) if step.name == 'LoadAnnotations'), None)
+    said = {key: dataset.get(key) or None for key in ('reduce_zero_label', 'label_map')}
+    said['reduce_zero_label'] = bool(said['reduce_zero_label'])
+    colours = None if loads is None else loads.get('color_map')
+    return {**said, 'pipeline: LoadAnnotations.color_map': colours or None}
+
+
 def check_metric(dataset: Part, metric: Part) -> list[str]:
     """The void label of an evaluation: its dataset and its metric.
 

@@ -83,6 +83,8 @@ REFUSED = [
      'param_scheduler.1: PolyLR begins at iteration 30000 and ends at 20000; train_cfg.max_iters is 20000'),
     ({'param_scheduler': [dict(WARMUP, begin=100)]},
      'param_scheduler.0: LinearLR begins at iteration 100 and ends at 100'),
+    ({'param_scheduler': dict(type='MultiStepLR', milestones='2,3', by_epoch=False)},
+     "param_scheduler.milestones: expected a list of iterations, such as [2, 3], got '2,3'"),
     ({'param_scheduler': dict(type='PolyLR', power=.9)}, 'counts epochs, but train_cfg counts iterations'),
     ({'default_hooks.checkpoint': dict(type='CheckpointHook', interval=5)},
      'Set default_hooks.checkpoint.by_epoch=False'),
@@ -105,6 +107,15 @@ NOTED = [
      'param_scheduler.0.end=15000, train_cfg.max_iters=20000: the rate stays at its last value for 5000 iterations'),
     ({'param_scheduler': [dict(SCHEDULE, end=80000)]}, 'the training ends at 75% of the rate that PolyLR begins with'),
     ({'param_scheduler': [dict(WARMUP, begin=20000, end=21000)]}, 'LinearLR begins at iteration 20000 and never acts'),
+    ({'param_scheduler': [dict(type='CosineAnnealingLR', T_max=40000, by_epoch=False)]},
+     'param_scheduler.0.T_max=40000, train_cfg.max_iters=20000: the training ends at 50% of the way'),
+    ({'param_scheduler': [dict(type='CosineAnnealingLR', T_max=5000, by_epoch=False)]}, 'the rate rises again after'),
+    ({'param_scheduler': [dict(type='OneCycleLR', eta_max=.1, total_steps=5000, by_epoch=False)]}, 'is over long'),
+    ({'param_scheduler': [dict(type='MultiStepLR', milestones=[100, 20000, 30000], by_epoch=False)]},
+     'param_scheduler.0.milestones: 20000, 30000 never come; train_cfg.max_iters=20000'),
+    ({'param_scheduler': [dict(type='StepLR', step_size=20000, by_epoch=False)]}, 'the rate of StepLR never changes'),
+    ({TRAIN: dataset(reduce_zero_label=True), VAL: dataset()},
+     'train_dataloader.dataset.reduce_zero_label is True, val_dataloader.dataset.reduce_zero_label is False'),
     ({'train_cfg': dict(type='IterBasedTrainLoop', max_iters=10, val_begin=11)}, 'train_cfg.val_begin=11 is beyond'),
     ({'default_hooks.checkpoint': dict(SAVES, interval=30000, save_last=False)}, 'saves the best weights only'),
 ]
@@ -129,7 +140,7 @@ def test_said(plain, changes, words):
      TRAIN: dict(BLANK, metainfo=dict(classes=('a', 'b'))), VAL: dict(BLANK, metainfo=dict(classes=('a', 'b')))},
     {TRAIN: dict(BLANK, metainfo=dict(classes='classes.txt'))},  # a file, read when the dataset is built
     {TRAIN: dict(type='NotOurs', ignore_index=255)},
-    {TRAIN: dataset(label_map={0: 255, 7: 20, 30: 0}), VAL: dataset()},
+    {split: dataset(label_map={0: 255, 7: 20, 30: 0}) for split in (TRAIN, VAL)},
     {TRAIN: dataset(reduce_zero_label=True), VAL: dataset(reduce_zero_label=True)},
     {'model.ignore_index': 0, f'{TRAIN}.ignore_index': 0, f'{TRAIN}.pipeline': steps(dict(CROP, crop_size=512))},
     {'test_dataloader.dataset': CAMVID},  # what a training does not run on
@@ -139,6 +150,8 @@ def test_said(plain, changes, words):
     {'train_cfg': dict(type='IterBasedTrainLoop', max_iters=10, val_interval=500)},  # the last iteration is validated
     {'param_scheduler': [WARMUP, dict(SCHEDULE, begin=100)]},
     {'param_scheduler': [dict(SCHEDULE, end=20001)]},
+    {'param_scheduler': [WARMUP, dict(type='CosineAnnealingLR', T_max=19900, begin=100, by_epoch=False)]},
+    {'param_scheduler': [dict(type='MultiStepLR', milestones=[100, 19999], by_epoch=False)]},
     {'param_scheduler': [dict(SCHEDULE, end=15000), dict(type='ConstantLR', begin=15000, by_epoch=False)]},
     {'default_hooks.checkpoint': dict(SAVES, interval=30000)},  # the last iteration is saved
     {'default_hooks.checkpoint': dict(type='CheckpointHook')},
