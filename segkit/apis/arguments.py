@@ -62,7 +62,7 @@ def say(line: str) -> None:
 @contextmanager
 def started(args: argparse.Namespace) -> Iterator[None]:
     """Say what is begun, at once, since the imports behind it take seconds; files are trusted inside if so typed."""
-    if 'launcher' in args:
+    if getattr(args, 'launcher', 'none') != 'none':
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
         adopt(args.launcher)
     say(f'segkit {segkit.__version__}: {args.config or args.checkpoint}')

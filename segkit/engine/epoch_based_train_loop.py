@@ -65,7 +65,7 @@ class EpochBasedTrainLoop(IterBasedTrainLoop):
             while self._epoch < self.max_epochs and not self.stop_training and not self._is_over():
                 self._run_epoch(batches, first)
                 first = 0
-                if self._is_validated() and not (self.stop_training or self.runner.stop_request.agreed()):
+                if self._is_validated() and not (self.stop_training or self._is_over()):
                     self.runner.val_loop.run()
         self._end_if_stopped()
         self.runner.call_hook('after_train')

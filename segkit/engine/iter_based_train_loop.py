@@ -81,7 +81,7 @@ class IterBasedTrainLoop(BaseLoop):
             self.runner.model.train()
             while self._iter < self.max_iters and not self._is_over():
                 self.run_iter(next(batches))
-                if self._is_validated() and not (self.stop_training or self.runner.stop_request.agreed()):
+                if self._is_validated() and not (self.stop_training or self._is_over()):
                     self.runner.val_loop.run()
                     self.runner.model.train()
         self._end_if_stopped()

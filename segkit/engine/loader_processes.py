@@ -87,6 +87,8 @@ def heed_parent_only() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not hasattr(signal, 'sigwaitinfo') or threading.current_thread() is not threading.main_thread():
+        if hasattr(signal, 'pthread_sigmask'):  # macOS; it was started with both blocked
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -4,6 +4,7 @@ import shlex
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, Optional
@@ -69,7 +70,8 @@ class StopRequest:
             # Not through Python's streams or the logger: this may interrupt one of them half-way.
             start = b'\r\x1b[2K' if sys.stderr.isatty() else b''
             more = b'' if self._launched else b' (Ctrl-C ends it at once)'
-            os.write(2, start + signal.Signals(number).name.encode() + b': saving, then stopping' + more + b'\n')
+            with suppress(OSError):  # who reads it may have died of the same Ctrl-C: `train.py ... 2>&1 | tee log`
+                os.write(2, start + signal.Signals(number).name.encode() + b': saving, then stopping' + more + b'\n')
 
     def agreed(self) -> bool:
         """Whether any process was asked to stop; all processes have to ask, and get the same answer.

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from segkit.engine.loader_processes import one_pass
 from segkit.engine.run_state import bare, share_buffers
+from segkit.engine.stop_request import may_stop
 from segkit.engine.test_loop import half_precision
 from segkit.errors import ConfigError
 from segkit.registry import LOOPS
@@ -66,6 +67,8 @@ class ValLoop(BaseLoop):
         self.runner.model.eval()
         self._losses = {}
         stop = self.runner.stop_request
+        if not may_stop(self.runner.optim_wrapper):  # the training goes on to its next update, so this is done first
+            stop = None
         for index, batch in enumerate(one_pass(self.dataloader)):
             if stop is not None and stop.signal is not None:
                 break

@@ -1,4 +1,5 @@
 """Signals: where a training ends, what is saved, how it goes on; each resumed run ends as the uninterrupted one."""
+import json
 import os
 import shlex
 import signal
@@ -132,6 +133,33 @@ def test_gathered_gradients_are_not_lost(run, whole, tmp_path):
     assert (tmp_path / 'cut/last_checkpoint').read_text().endswith('iter_8.pth')  # the fifth is in the second update
     run('cut', resume=True, **options).train()
     same_weights(whole(run, **options), tmp_path / 'cut/iter_10.pth')
+
+
+def test_a_validation_between_two_updates_is_done_before_the_stop(run, whole, tmp_path):
+    average = dict(type='EMAHook', momentum=0.1)  # it stands in the model while that is validated
+    options = {'optim_wrapper__accumulative_counts': 2, 'train_cfg__max_iters': 8, 'train_cfg__val_interval': 3,
+               'custom_hooks': [average]}
+    stopped(run('cut', **options), 'after_val_iter', 3)
+    assert (tmp_path / 'cut/last_checkpoint').read_text().endswith('iter_4.pth')
+    run('cut', resume=True, **options).train()
+    same_weights(whole(run, **options), tmp_path / 'cut/iter_8.pth')
+    rows = map(json.loads, (tmp_path / 'cut/vis_data/scalars.json').read_text().splitlines())
+    assert [row['step'] for row in rows if 'mIoU' in row] == [3, 6, 8]
+
+
+def test_a_reader_that_has_gone_does_not_keep_a_run_from_saving(monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    kept = os.dup(2)
+    try:
+        os.dup2(write, 2)  # `train.py ... 2>&1 | tee log`: tee dies of the same Ctrl-C
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.signal == signal.SIGTERM
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(write)
 
 
 @pytest.mark.parametrize('stage, at, name', [

@@ -1,4 +1,5 @@
 """Saves what a run can go on from, and its best weights."""
+import itertools
 import math
 import os
 from pathlib import Path
@@ -163,9 +164,11 @@ class CheckpointHook(Hook):
         """Move the checkpoints of an earlier run to ``earlier/``, so that nothing takes them for this run's."""
         old = [path for pattern in ('iter_*.pth', 'epoch_*.pth', 'best_*.pth') for path in
                Path(self._folder).glob(pattern)]
-        for path in [*old, Path(runner.work_dir, 'last_checkpoint')]:
-            if path.is_file():
-                files.move(path, path.parent / EARLIER)
+        old = [path for path in (*old, Path(runner.work_dir, 'last_checkpoint')) if path.is_file()]
+        names = (EARLIER if number == 1 else f'{EARLIER}_{number}' for number in itertools.count(1))
+        aside = next(name for name in names if not any((path.parent / name).exists() for path in old))
+        for path in old:  # into a folder of their own: what a start before that one moved aside stays
+            files.move(path, path.parent / aside)
 
     def _note(self, runner: Any, name: str, score: float, iteration: Optional[int], path: Path) -> None:
         self.best[name] = score
@@ -201,11 +204,16 @@ class CheckpointHook(Hook):
                 files.remove(os.path.join(self._folder, n))
 
 
+def better(name: str) -> str:
+    """Whether the 'greater' or the 'less' of a score is better, by its name; else 'unknown'."""
+    lower = name.lower()
+    return ('less' if any(word in lower for word in LESS) else
+            'greater' if any(word in lower for word in GREATER) else 'unknown')
+
+
 def _rule(name: str, rule: Optional[str]) -> Optional[str]:
     if rule is None and name != 'auto':
-        lower = name.lower()
-        rule = ('less' if any(word in lower for word in LESS) else
-                'greater' if any(word in lower for word in GREATER) else 'unknown')
+        rule = better(name)
     if rule not in (None, 'greater', 'less'):
         raise ConfigError(f"default_hooks.checkpoint: whether a greater {name!r} is better cannot be told.\n"
                           "Set rule='greater' or rule='less'.")

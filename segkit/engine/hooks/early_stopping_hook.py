@@ -5,7 +5,7 @@ from typing import Any, Optional
 from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 
-from segkit.engine.hooks.checkpoint_hook import GREATER, LESS
+from segkit.engine.hooks.checkpoint_hook import better
 from segkit.errors import ConfigError
 from segkit.registry import HOOKS
 
@@ -47,9 +47,7 @@ class EarlyStoppingHook(Hook):
                  patience: int = 5,
                  stopping_threshold: Optional[float] = None) -> None:
         if rule is None:
-            name = monitor.lower()
-            rule = ('greater' if any(word in name for word in GREATER) else
-                    'less' if any(word in name for word in LESS) else 'unknown')
+            rule = better(monitor)
         if rule not in ('greater', 'less'):
             raise ConfigError(f"EarlyStoppingHook: whether a greater {monitor!r} is better cannot be told.\n"
                               "Set rule='greater' or rule='less'.")

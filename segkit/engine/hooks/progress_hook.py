@@ -11,6 +11,7 @@ import torch
 from mmengine.dist import broadcast_object_list, master_only
 from mmengine.hooks import Hook
 
+from segkit.engine.run_folder import write_bytes
 from segkit.engine.run_state import bare, interval_numbers
 from segkit.errors import ConfigError
 from segkit.registry import HOOKS
@@ -218,9 +219,15 @@ def _forget_later(path: Path, iteration: int) -> Optional[dict[str, float]]:
     """
     if not path.is_file():
         return None
-    rows = [row for row in path.read_text().splitlines(keepends=True) if row.endswith('\n')]
-    kept = [(row, json.loads(row)) for row in rows if iteration and json.loads(row).get('step', 0) <= iteration]
-    path.write_text(''.join(row for row, _ in kept))
+    kept = []
+    for row in path.read_text(errors='replace').splitlines(keepends=True) if iteration else ():
+        try:
+            values = json.loads(row)
+        except ValueError:  # half a row, or what a power cut left of one
+            continue
+        if isinstance(values, dict) and row.endswith('\n') and values.get('step', 0) <= iteration:
+            kept.append((row, values))
+    write_bytes(path, ''.join(row for row, _ in kept).encode())
     return next((values for _, values in kept if values.get('step') == iteration and 'loss' not in values), None)
 
 

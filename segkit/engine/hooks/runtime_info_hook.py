@@ -42,7 +42,9 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
                          outputs: Optional[dict] = None) -> None:
         """Keep the losses of an iteration, scalars by name, and record them where the iteration is logged."""
         if outputs:
-            values = {k: v.detach() if isinstance(v, torch.Tensor) else torch.tensor(v) for k, v in outputs.items()}
+            device = next((v.device for v in outputs.values() if isinstance(v, torch.Tensor)), None)
+            values = {k: v.detach() if isinstance(v, torch.Tensor) else torch.tensor(v, device=device)
+                      for k, v in outputs.items()}
             self._pending.append((runner.iter + 1, values, _images(data_batch)))
         if runner.is_logged_iter():
             self.record(runner)

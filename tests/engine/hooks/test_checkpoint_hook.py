@@ -210,3 +210,11 @@ def test_spoilt_weights_are_not_saved(run, tmp_path):
         runner.train()
     assert (tmp_path / 'run/iter_2.pth').exists() and not (tmp_path / 'run/iter_4.pth').exists()
     assert f'The last good checkpoint is kept: {tmp_path}/run/iter_2.pth' in str(caught.value)
+
+
+def test_a_third_start_leaves_the_first_ones_checkpoints(runner, tmp_path):
+    for content in ('first', 'second'):
+        (tmp_path / 'best_mIoU.pth').write_text(content)
+        walk(CheckpointHook(by_epoch=False, save_last=False), runner)
+    assert (tmp_path / 'earlier/best_mIoU.pth').read_text() == 'first'
+    assert (tmp_path / 'earlier_2/best_mIoU.pth').read_text() == 'second'

@@ -120,7 +120,8 @@ def test_less_can_be_better(scored):
 
 
 def test_score_that_does_not_exist_names_those_that_do(run):
-    runner = run(custom_hooks=[dict(type='EarlyStoppingHook', monitor='mIoW', rule='greater')])
+    runner = run()
+    runner.register_hook(EarlyStoppingHook(monitor='mIoW', rule='greater'))  # not by config, which is checked before
     with pytest.raises(ConfigError, match="'mIoW' is not a score.*\nIts scores: .*mIoU"):
         runner.train()
 
@@ -129,6 +130,10 @@ def test_it_may_be_passed_over(run, capsys):
     runner = run(custom_hooks=[dict(type='EarlyStoppingHook', monitor='x_acc', strict=False)])
     runner.train()
     assert runner.iter == 6 and 'It is passed over' in capsys.readouterr().out
+
+
+def test_validation_losses_are_better_when_they_are_less():
+    assert EarlyStoppingHook('val/decode.loss_dice').sign == -1 and EarlyStoppingHook('mDice').sign == 1
 
 
 def test_run_without_validation_is_refused(run):

@@ -165,7 +165,8 @@ def test_test_writes_its_scores(runner, clock, tmp_path):
 def test_rows_behind_the_checkpoint_are_forgotten(runner, clock, tmp_path, iteration, left):
     path = tmp_path / 'vis_data/scalars.json'
     path.parent.mkdir()
-    path.write_text(''.join(json.dumps(dict(loss=1.0, step=step)) + '\n' for step in (2, 4, 6)) + '{"loss": 1.0, "st')
+    path.write_text(''.join(json.dumps(dict(loss=1.0, step=step)) + '\n' for step in (2, 4, 6))
+                    + '\0\0\0\n{"loss": 1.0, "st')  # what a power cut and a kill leave
     runner.iter = iteration
     ProgressHook().before_train(runner)
     assert [json.loads(row)['step'] for row in path.read_text().splitlines()] == left
