@@ -3,7 +3,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from segkit import registry
-from segkit.config.plain_dicts import OPEN, READ_BY_GET, words_at
+from segkit.config.plain_dicts import OPEN, READ_BY_GET, priority_fault, types_at, words_at
 from segkit.config.schema import (
     DATALOADER,
     TOP_LEVEL,
@@ -26,6 +26,8 @@ COMPLETE = (registry.TRANSFORMS, registry.LOSSES, registry.WEIGHT_INITIALIZERS)
 TOP_VALUES: dict[str, type] = dict(work_dir=str, load_from=str, resume=bool, experiment_name=str, default_scope=str,
                                    launcher=str, runner_type=str, find_unused_parameters=bool, sync_bn=str)
 BUILDERS = ('segkit', 'mmengine', 'mmcv')  # whose classes build the dicts that they are given
+DICTS = ('default_hooks', 'env_cfg', 'randomness', 'auto_scale_lr', 'log_processor', 'train_cfg', 'val_cfg', 'test_cfg',
+         'optim_wrapper', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'custom_imports')
 LISTS = ('custom_hooks', 'tta_pipeline')
 FREE = ('log_level', 'compile', 'activation_checkpointing', 'efficient_conv_bn_eval', 'added_keys')
 
@@ -93,9 +95,15 @@ def _check_dict(chain: Chain, added: Collection[str]) -> None:
         if missing:
             raise KeyFault(path, f'{place}: {node["type"]} needs {", ".join(missing)}.')
     wanted = DATALOADER if len(names) == 1 and place.endswith('_dataloader') else wanted_types(target)
-    for key, hint in wanted.items():
+    hook = kind_at(path, node) is registry.HOOKS
+    for key, hint in {**wanted, **types_at(names, hook)}.items():
         if hint is not None and not fits(node.get(key), hint):
             raise KeyFault((*path, key), f'{place}.{key}: expected {in_words(hint)}; got {node[key]!r}.')
+    fault = priority_fault(node.get('priority')) if hook else None
+    if fault:
+        raise KeyFault((*path, 'priority'), f'{place}.priority: {fault}')
+    if names == ('train_cfg',):
+        _check_intervals(path, node)
     for key, value in node.items():
         words = words_at((*names, str(key)))
         if words is not None and isinstance(value, str) and value not in words:
@@ -107,6 +115,14 @@ def _check_dict(chain: Chain, added: Collection[str]) -> None:
             registry.OPTIM_WRAPPER_CONSTRUCTORS.get(node['constructor'])
         except registry.UnknownNameError as error:
             raise KeyFault((*path, 'constructor'), f'{place}.constructor: {error}') from None
+
+
+def _check_intervals(path: tuple[str, ...], node: dict) -> None:
+    for pair in node.get('dynamic_intervals') or ():
+        if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and all(fits(one, int) for one in pair)
+                and pair[0] is not None and pair[0] >= 0 and pair[1] is not None and pair[1] > 0):
+            raise KeyFault((*path, 'dynamic_intervals'), 'train_cfg.dynamic_intervals: expected pairs (from where on, '
+                           f'interval of at least 1); got {pair!r}.')
 
 
 def _needs_type(chain: Chain) -> bool:
@@ -144,6 +160,8 @@ def _check_top_value(key: str, value: Any) -> None:
     if key in LISTS and isinstance(value, dict):
         inside = ', '.join(f'{name}={one!r}' for name, one in value.items())
         raise KeyFault((key,), f'{key}: a list is expected: {key}=[dict({inside})]')
+    if key in DICTS and isinstance(value, (list, tuple)):
+        raise KeyFault((key,), f'{key}: expected a dict of its keys; got the list {str(value)[:120]}.')
     words = words_at((key,))
     if words is not None and isinstance(value, str) and value not in words:
         near = nearest(value, words, 1)

@@ -1,10 +1,12 @@
 """The keys of dicts that no registered class takes: MMEngine, torch or the tools read them."""
+import difflib
 import inspect
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import torch
 from mmengine.dist import init_dist
 from mmengine.fileio.backends import backends
+from mmengine.runner import Priority
 from mmengine.utils.dl_utils import set_multi_processing
 
 from segkit.config.signatures import accepted_keywords
@@ -31,6 +33,16 @@ AT: dict[Path, frozenset[str]] = {
         'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult', 'dwconv_decay_mult',
         'dcn_offset_lr_mult', 'bypass_duplicate'}),
     ('optim_wrapper', 'loss_scale'): _parameters(torch.amp.GradScaler, 'device', 'enabled'),
+}
+# The kind of value at a whole place; MMEngine does not look, and takes the string 'False' for true.
+TYPES: dict[Path, dict[str, Any]] = {
+    ('auto_scale_lr',): dict(enable=bool, base_batch_size=int),
+    ('env_cfg',): dict(cudnn_benchmark=bool, mp_cfg=dict, dist_cfg=dict, resource_limit=int),
+    ('env_cfg', 'mp_cfg'): dict(mp_start_method=str, opencv_num_threads=int),
+    ('randomness',): dict(seed=int, deterministic=bool, diff_rank_seed=bool),
+    ('log_processor',): dict(window_size=int, by_epoch=bool, custom_cfg=list, num_digits=int,
+                             log_with_hierarchy=bool, mean_pattern=str),
+    ('param_scheduler',): dict(begin=float, end=float, by_epoch=bool),
 }
 # MMEngine asks these dicts for the keys it knows; what else is in them is passed over in silence.
 READ_BY_GET = (('env_cfg',), ('auto_scale_lr',), ('optim_wrapper', 'paramwise_cfg'))
@@ -71,6 +83,27 @@ def plain_keys(keys: Path, node: dict) -> Optional[frozenset[str]]:
         if kind is None:  # chosen by the path's beginning; some take any keyword, which says nothing of a slip
             known = [keywords for keywords in known if keywords is not None]
         return None if None in known else frozenset({'backend'}).union(*known)
+    return None
+
+
+def types_at(keys: Path, hooks: bool = False) -> dict[str, Any]:
+    """What kind of value the keys of the dict at ``keys`` take, where that is known.
+
+    Args:
+        keys: The place, without positions in lists.
+        hooks: Whether the dict is a hook's.
+    """
+    return {'priority': Union[int, str]} if hooks else TYPES.get(keys, {})
+
+
+def priority_fault(priority: Any) -> Optional[str]:
+    """What is wrong with a hook's priority; None where MMEngine takes it."""
+    if isinstance(priority, str) and priority.upper() not in Priority.__members__:
+        near = difflib.get_close_matches(priority.upper(), Priority.__members__, 1)
+        return (f'{priority!r} is not known; it can be {", ".join(Priority.__members__)} or 0 to 100.'
+                + (f'\nNearest: {near[0]}' if near else ''))
+    if isinstance(priority, int) and not 0 <= priority <= 100:
+        return f'expected 0 (first) to 100 (last), or a name such as NORMAL; got {priority!r}.'
     return None
 
 

@@ -89,8 +89,11 @@ def _has_code(value: Any) -> bool:
 
 
 def _is_left_over(name: str, values: dict) -> bool:
-    """Whether a dumped config still holds the variable from which a key was built."""
+    """Whether a dumped config still holds the variable from which a key was built, or a file the old key beside."""
     node: Any = values
+    if name == 'runner' and isinstance(values[name], dict) and isinstance(values.get('train_cfg'), dict):
+        lengths = [key for key in ('max_iters', 'max_epochs') if key in values[name]]
+        return bool(lengths) and all(values[name][key] == values['train_cfg'].get(key) for key in lengths)
     for key in REPLACED[name].split('.'):
         node = node.get(key) if isinstance(node, dict) else None
     return node is not None and node == values.get(name)

@@ -1,6 +1,6 @@
 """Mixed precision on CUDA and on CPUs."""
 from contextlib import contextmanager
-from typing import Iterator, Optional, Union
+from typing import Iterator, Union
 
 import torch
 from mmengine.optim import OptimWrapper
@@ -22,7 +22,7 @@ class AmpOptimWrapper(OptimWrapper):
 
     Args:
         loss_scale: 'dynamic', a fixed factor, or the keyword arguments of ``torch.amp.GradScaler``; for float16.
-        dtype: 'float16' or 'bfloat16'; None takes float16 on CUDA and bfloat16 on a CPU.
+        dtype: 'float16' or 'bfloat16', or torch's dtype of that name; None takes float16 on CUDA and bfloat16 on a CPU.
         **kwargs: As for :class:`mmengine.optim.OptimWrapper`: ``clip_grad``, and ``accumulative_counts`` = n, which
             gathers the gradients of n iterations into one update. Its loss is the mean of the n losses: what n times
             the batch gives where the loss is a mean over all pixels and no batch norm takes statistics. With
@@ -34,11 +34,11 @@ class AmpOptimWrapper(OptimWrapper):
 
     def __init__(self,
                  loss_scale: Union[str, float, dict] = 'dynamic',
-                 dtype: Optional[str] = None,
+                 dtype: Union[str, torch.dtype, None] = None,
                  **kwargs) -> None:
         super().__init__(**kwargs)
         cuda = torch.cuda.is_available()
-        name = dtype or ('float16' if cuda else 'bfloat16')
+        name = str(dtype or '').removeprefix('torch.') or ('float16' if cuda else 'bfloat16')
         if name not in DTYPES:
             raise ConfigError(f'optim_wrapper.dtype: expected float16 or bfloat16, got {dtype!r}.')
         if name == 'float16' and not cuda:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.utils import get_object_from_string
 
 WIDTH = 110
@@ -62,6 +63,8 @@ class _Writer:
         if isinstance(value, (str, Path)):
             # Braces in pairs would be read as a variable of the file.
             return repr(str(value)).replace('{{', '{\\x7b')
+        if isinstance(value, torch.dtype) and path == ('optim_wrapper', 'dtype'):
+            return repr(str(value).removeprefix('torch.'))  # AmpOptimWrapper takes the name too
         if isinstance(value, (range, slice, complex)):
             return repr(value)
         if isinstance(value, type) or callable(value):

@@ -3,6 +3,7 @@ import copy
 from pathlib import Path
 
 import pytest
+import torch
 
 from segkit.config import load_config
 from segkit.config.check_tree import KeyFault, check_tree, edits
@@ -115,6 +116,17 @@ SLIPS = [
     ((*HEAD, 'loss_decode'), [dict(type='CrossEntropyLoss', loss_weigth=1)],
      'model.decode_head.loss_decode.0.loss_weight'),
     (('model', 'auxiliary_head'), [dict(type='FCNHead', channels=8, num_conv=1)], 'model.auxiliary_head.0.num_convs'),
+    (('auto_scale_lr',), dict(enable='False', base_batch_size=16), 'auto_scale_lr.enable: expected bool'),
+    (('env_cfg', 'cudnn_benchmark'), 'False', 'env_cfg.cudnn_benchmark: expected bool'),
+    (('env_cfg', 'mp_cfg', 'opencv_num_threads'), '4', 'env_cfg.mp_cfg.opencv_num_threads: expected int'),
+    (('log_processor', 'window_size'), '5', 'log_processor.window_size: expected int'),
+    (('param_scheduler', 0, 'begin'), '0', 'param_scheduler.0.begin: expected float'),
+    (('custom_hooks',), [dict(type='EMAHook', priority='HIHG')], 'Nearest: HIGH'),
+    (('default_hooks', 'timer', 'priority'), 101, 'expected 0 (first) to 100 (last)'),
+    (('default_hooks', 'timer', 'priority'), [1], 'default_hooks.timer.priority: expected int or str'),
+    (('default_hooks',), [dict(type='IterTimerHook')], 'default_hooks: expected a dict of its keys'),
+    (('train_cfg', 'dynamic_intervals'), [(2, 0)], 'interval of at least 1); got (2, 0)'),
+    (('train_cfg', 'dynamic_intervals'), [4], 'expected Sequence[tuple[int, int]]'),
     (('train_cfg', 'max_iter'), 1, 'train_cfg.max_iters'),
     (('train_cfg',), dict(by_epoch=False, max_iter=3), 'train_cfg.max_iters'),
     (('train_cfg', 'type'), 'IterBasedTrainLop', 'IterBasedTrainLoop'),
@@ -165,6 +177,10 @@ def test_slip(plain, path, value, words):
     (('val_evaluator',), dict(type='Evaluator', metrics=[dict(type='IoUMetric')])),
     (('param_scheduler',), dict(a=[dict(type='PolyLR', by_epoch=False)], b=dict(type='PolyLR', by_epoch=False))),
     (('log_processor',), dict(window_size=3)),
+    (('custom_hooks',), [dict(type='EMAHook', priority='very_high'), dict(type='EMAHook', priority=30)]),
+    (('train_cfg', 'dynamic_intervals'), [(2, 1), [4, 2]]),
+    (('param_scheduler', 0, 'end'), 2e4),
+    (('optim_wrapper',), dict(type='AmpOptimWrapper', dtype=torch.bfloat16, optimizer=SGD)),
     (('model_wrapper_cfg',), dict(find_unused_parameters=True)),
     (('find_unused_parameters',), True),
     (('optim_wrapper',), dict(optimizer=SGD)),

@@ -1,9 +1,9 @@
 """Dicts that MMEngine, torch or the tools read."""
 import inspect
 
-from mmengine.runner import Runner
+from mmengine.runner import LogProcessor, Runner
 
-from segkit.config.plain_dicts import AT, plain_keys, words_at
+from segkit.config.plain_dicts import AT, TYPES, plain_keys, priority_fault, words_at
 
 
 def test_the_keys_are_those_that_mmengine_reads():
@@ -33,3 +33,13 @@ def test_storage_depends_on_its_backend():
 
 def test_other_places_are_not_known():
     assert plain_keys(('model', 'env_cfg'), {}) is None and words_at(('model', 'launcher')) is None
+
+
+def test_types_are_of_keys_that_are_read():
+    assert all(set(types) <= AT[place] for place, types in TYPES.items() if place in AT)
+    assert set(TYPES['log_processor',]) <= set(inspect.signature(LogProcessor).parameters)
+
+
+def test_priorities():
+    assert [priority_fault(one) for one in (0, 100, 'HIGH', 'very_low', None)] == [None] * 5
+    assert 'Nearest: HIGH' in priority_fault('HIHG') and '0 (first) to 100' in priority_fault(-1)

@@ -46,6 +46,11 @@ def test_a_variable_of_such_a_name_may_be_used(child):
     assert cfg.randomness.seed == 3 and 'seed' not in cfg
 
 
+def test_an_old_runner_that_says_what_train_cfg_says_is_let_through(child):
+    """Two of MMSegmentation's files for MobileNetV3 have it."""
+    load(child("runner = dict(type='IterBasedRunner', max_iters=20000)"))
+
+
 @pytest.mark.parametrize('line, key', [
     ("data_root = '/my'", 'train_dataloader.dataset.data_root'), ('max_iters = 7', 'train_cfg.max_iters'),
     ('val_interval = 7', 'train_cfg.val_interval'), ('num_classes = 3', 'num_classes'),

@@ -30,7 +30,11 @@ def test_float16_on_a_cpu_is_refused():
         wrapper(dtype='float16')
 
 
-@pytest.mark.parametrize('kwargs', [dict(dtype='float8'), dict(loss_scale='static')])
+def test_a_dtype_of_torch_is_taken():
+    assert wrapper(dtype=torch.bfloat16)[1].cast_dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize('kwargs', [dict(dtype='float8'), dict(dtype=torch.float64), dict(loss_scale='static')])
 def test_unknown_values(kwargs):
     with pytest.raises(ConfigError, match='expected'):
         wrapper(**kwargs)

@@ -60,6 +60,11 @@ def test_what_becomes_plain(tmp_path, value, plain):
     assert alike(loaded(tmp_path, as_python(dict(value=value)))['value'], plain)
 
 
+def test_the_dtype_of_mixed_precision_is_written_by_its_name(tmp_path):
+    text = as_python(dict(optim_wrapper=dict(type='AmpOptimWrapper', dtype=torch.bfloat16)))
+    assert loaded(tmp_path, text)['optim_wrapper']['dtype'] == 'bfloat16'
+
+
 def test_nan_comes_back(tmp_path):
     assert np.isnan(loaded(tmp_path, as_python(dict(value=float('nan'))))['value'])
 
