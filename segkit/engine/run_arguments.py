@@ -6,6 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Optional
 
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapperDict
+from torch import nn
+
 from segkit.engine.last_checkpoint import find_last_checkpoint
 from segkit.errors import ConfigError
 from segkit.registry import VISUALIZERS
@@ -108,6 +112,20 @@ def check_start_method(method: Optional[str]) -> None:
     there = multiprocessing.get_all_start_methods()
     if method is not None and method not in there:
         raise ConfigError(f'env_cfg.mp_cfg.mp_start_method: expected one of {", ".join(there)}, got {method!r}.')
+
+
+def usable(optim_wrapper: Any, model: nn.Module) -> Any:
+    """``optim_wrapper`` itself.
+
+    Raises:
+        ConfigError: If it has several optimizers, and the model does not say itself how it uses them.
+    """
+    if isinstance(optim_wrapper, OptimWrapperDict) and type(model).train_step is BaseModel.train_step:
+        names, kind = ', '.join(optim_wrapper.keys()), type(model).__name__
+        raise ConfigError(f'optim_wrapper has several optimizers ({names}), and {kind} '
+                          'makes its updates with one.\nUse one, with optim_wrapper.paramwise_cfg.custom_keys for '
+                          'rates of its own for each part, or a model with a train_step of its own.')
+    return optim_wrapper
 
 
 @contextmanager

@@ -250,7 +250,8 @@ class SegRunner(Runner):
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         """The optimizer in its wrapper."""
         with run_arguments.named('optim_wrapper', optim_wrapper):
-            return super().build_optim_wrapper(optim_wrapper)
+            built = super().build_optim_wrapper(optim_wrapper)
+        return run_arguments.usable(built, run_state.bare(self.model))
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
         """The schedules of learning rate and momentum."""

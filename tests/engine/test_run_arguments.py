@@ -1,5 +1,9 @@
 """What a runner is given is completed, and refused where it could only fail later."""
 import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import nn
 
 from segkit.engine import run_arguments
 from segkit.errors import ConfigError
@@ -39,3 +43,24 @@ def test_start_method_is_one_of_the_system():
     run_arguments.check_start_method('spawn')
     with pytest.raises(ConfigError, match="mp_start_method: expected one of .*spawn.*, got 'frok'"):
         run_arguments.check_start_method('frok')
+
+
+def test_several_optimizers_want_a_model_that_uses_them():
+    class Own(BaseModel):
+
+        def forward(self):
+            return None
+
+        def train_step(self, data, optim_wrapper):
+            return {}
+
+    class Stock(BaseModel):
+
+        def forward(self):
+            return None
+
+    one = OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1))
+    several = OptimWrapperDict(a=one, b=one)
+    assert run_arguments.usable(one, Stock()) is one and run_arguments.usable(several, Own()) is several
+    with pytest.raises(ConfigError, match=r'several optimizers \(a, b\), and Stock makes'):
+        run_arguments.usable(several, Stock())

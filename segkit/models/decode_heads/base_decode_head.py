@@ -119,8 +119,8 @@ class BaseDecodeHead(BaseModule):
         for loss in self.loss_decode:
             loss_name = getattr(loss, 'loss_name', 'loss')
             if 'loss' not in loss_name:
-                raise ConfigError(f"{name}.loss_decode.loss_name is {loss_name!r}: only names with 'loss' in them are added "
-                                  f"to the total,\nso this one would train nothing. Name it 'loss_{loss_name}'.")
+                raise ConfigError(f"{name}.loss_decode.loss_name is {loss_name!r}: only names with 'loss' in them are "
+                                  f"added to the total,\nso this one would train nothing. Name it 'loss_{loss_name}'.")
             if self.out_channels == 1 and not getattr(loss, 'use_sigmoid', True):
                 two = (f'or out_channels={self.num_classes}.' if self.num_classes > 1 else
                        'with num_classes=2 and out_channels=1,\nor num_classes=2: two classes, background first.')
