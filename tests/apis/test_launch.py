@@ -40,7 +40,8 @@ def start(tmp_path):
     def begin(code, count=2, limits=(0.5, 20.)):
         text = LAUNCHER.format(limits=limits, folder=str(tmp_path / 'reports'), count=count, code=CHILD + code)
         return subprocess.Popen([sys.executable, '-c', text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                cwd=tmp_path, env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+                                cwd=tmp_path, env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+                                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # nohup ignores it
 
     return begin
 
