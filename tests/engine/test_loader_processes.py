@@ -21,6 +21,21 @@ from segkit.engine.loader_processes import LoaderDiedError, death_explained, one
 ROOT = Path(__file__).parents[2]
 
 
+THERE = set()  # loader processes that other tests left to the garbage collector
+
+
+@pytest.fixture(autouse=True)
+def others():
+    THERE.clear()
+    THERE.update(multiprocessing.active_children())
+
+
+def children():
+    """The processes that the test at hand has started."""
+    return [process for process in multiprocessing.active_children() if process not in THERE]
+
+
+
 class Texts(torch.utils.data.Dataset):
     """Samples of very different size: a pipe takes some of them in one piece and some not."""
 
@@ -55,7 +70,7 @@ def test_signals_of_others_are_ignored_and_the_parent_s_is_heeded(persistent):
     loader = loader_of(Texts(), persistent_workers=persistent)
     with closing(one_pass(loader)) as batches:
         next(batches)
-        workers = multiprocessing.active_children()
+        workers = children()
         assert len(workers) == 2
         kill = 'import os, sys; [os.kill(int(pid), n) for pid in sys.argv[1:] for n in (15, 2)]'
         subprocess.run([sys.executable, '-c', kill, *(str(w.pid) for w in workers)], check=True)
@@ -71,7 +86,7 @@ def test_a_process_that_does_not_listen_can_be_ended():
     loader = loader_of(Dies(partial(time.sleep, 1000)), num_workers=1)
     batches = iter(loader)
     next(batches)
-    worker, = multiprocessing.active_children()
+    worker, = children()
     time.sleep(0.5)  # it sleeps in its third batch by now
     worker.terminate()
     worker.join(5)
@@ -95,7 +110,7 @@ def test_what_is_said_when_one_dies(how, text):
             pass
     assert str(caught.value).startswith('a loader process (pid')
     assert len(str(caught.value).splitlines()) <= 2
-    assert not multiprocessing.active_children()
+    assert not children()
 
 
 def test_errors_of_the_data_come_through():
@@ -119,7 +134,7 @@ def test_killed_at_any_moment_it_is_an_error_within_seconds():
         loader, killed = loader_of(Texts(), persistent_workers=bool(number % 2)), []
 
         def kill(killed=killed):
-            pid = dice.choice(multiprocessing.active_children()).pid
+            pid = dice.choice(children()).pid
             time.sleep(dice.random() * 0.02)
             killed.append(time.perf_counter())
             os.kill(pid, signal.SIGKILL)
@@ -131,7 +146,7 @@ def test_killed_at_any_moment_it_is_an_error_within_seconds():
                         threading.Thread(target=kill).start()
                     time.sleep(dice.random() * 0.005)
         assert time.perf_counter() - killed[0] < 10
-        assert not multiprocessing.active_children()
+        assert not children()
 
 
 @pytest.mark.slow
