@@ -35,6 +35,7 @@ class SegkitRegistry(Registry):
     def __init__(self, name: str, fallback: Optional[Registry] = None, **kwargs) -> None:
         super().__init__(name, scope=SCOPE, **kwargs)
         self.fallback = fallback
+        self._noticed: set[str] = set()
 
     def names(self) -> list[str]:
         """Every name that :meth:`get` would find here, sorted."""
@@ -61,9 +62,10 @@ class SegkitRegistry(Registry):
         elif self.fallback is not None:
             self.fallback.import_from_location()
             if plain in self.fallback.module_dict:
-                print_log(
-                    f"'{plain}' was registered in {self.fallback.name.upper()}; segkit looks for a "
-                    f'{self.name} in {self.name.upper().replace(" ", "_")}S.', 'current')
+                if plain not in self._noticed:
+                    self._noticed.add(plain)
+                    print_log(f"'{plain}' is registered in MODELS and found there; segkit's own registry of the "
+                              f'kind {self.name} would also tell a misspelt name.', 'current')
                 return self.fallback.module_dict[plain]
         raise UnknownNameError(self._explain(plain))
 
@@ -89,13 +91,22 @@ class SegkitRegistry(Registry):
         except (ImportError, RuntimeError):
             return None
 
+    def _in_other_library(self, name: str) -> bool:
+        """Whether MMSegmentation, if something imported it, has the name: then its registry was taken by mistake."""
+        root = self.parent or (self.fallback.parent if self.fallback is not None else None)
+        other = getattr(root, 'children', {}).get('mmseg')
+        return other is not None and name in other.module_dict
+
     def _explain(self, name: str) -> str:
         lines = [f"'{name}' is not a registered {self.name}."]
         others = [r.name for r in ALL if r is not self and name in r.names()]
         near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.6)
         if others:
             lines[0] = f"'{name}' is a {others[0]}, and a {self.name} is expected here."
-        if near:
+        if self._in_other_library(name):
+            lines.append(f"A '{name}' is in mmseg's registry: import the registry from segkit.registry where it is "
+                         'registered.')
+        elif near:
             lines.append('Nearest: ' + ', '.join(near) + '.')
         own = sorted(self.module_dict) or self.names()
         shown = ', '.join(own[:40]) + (', ...' if len(own) > 40 else '')
