@@ -39,5 +39,5 @@ def refuse_uncalled(cls: type, methods: dict[str, str]) -> None:
     """
     for name, instead in methods.items():
         if name in vars(cls):
-            raise ConfigError(f'{cls.__module__}.{cls.__name__} defines {name}(), which MMSegmentation calls and segkit '
-                              f'does not.\n{instead}\ndocs/migrate.md shows the methods that are called.')
+            raise ConfigError(f'{cls.__module__}.{cls.__name__} defines {name}(), which MMSegmentation calls and '
+                              f'segkit does not.\n{instead}\ndocs/migrate.md shows the methods that are called.')
