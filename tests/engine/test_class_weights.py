@@ -49,6 +49,7 @@ def test_weights_by_hand():
         class_weights.weights_of(dict(counts, pixels=[0] * 4), 'inverse')
 
 
+@pytest.mark.slow
 def test_a_run_counts_says_caches_and_saves_the_numbers(run, tmp_path, cache, capsys):
     before = sorted((tmp_path / 'data').rglob('*'))
     runner = run(**MEDIAN, train_cfg__max_iters=2, train_cfg__val_interval=2)
