@@ -140,7 +140,7 @@ EVALUATOR = _child('EVALUATOR', 'evaluator', 'segkit.evaluation')
 VISUALIZERS = _child('VISUALIZERS', 'visualizer', 'segkit.visualization')
 VISBACKENDS = _child('VISBACKENDS', 'visualization backend', 'segkit.visualization')
 INFERENCERS = _child('INFERENCERS', 'inferencer', 'segkit.apis.mmseg_inferencer')
-TASK_UTILS = _child('TASK_UTILS', 'task utility')
+TASK_UTILS = _child('TASK_UTILS', 'task utility', 'segkit.models')
 
 BACKBONES = SegkitRegistry('backbone', fallback=MODELS, locations=['segkit.models'])
 DECODE_HEADS = SegkitRegistry('decode head', fallback=MODELS, locations=['segkit.models'])
@@ -148,4 +148,4 @@ LOSSES = SegkitRegistry('loss', fallback=MODELS, locations=['segkit.models'])
 
 ALL = (BACKBONES, DECODE_HEADS, LOSSES, MODELS, DATASETS, TRANSFORMS, DATA_SAMPLERS, METRICS, HOOKS, LOOPS,
        VISUALIZERS, VISBACKENDS, OPTIMIZERS, OPTIM_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS,
-       WEIGHT_INITIALIZERS, LOG_PROCESSORS, MODEL_WRAPPERS, RUNNERS, INFERENCERS)
+       WEIGHT_INITIALIZERS, LOG_PROCESSORS, MODEL_WRAPPERS, RUNNERS, INFERENCERS, TASK_UTILS)

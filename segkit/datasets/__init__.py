@@ -5,6 +5,7 @@ from segkit.datasets.base_seg_dataset import BaseSegDataset
 from segkit.datasets.camvid_dataset import CamVidDataset
 from segkit.datasets.check import check_dataset
 from segkit.datasets.cityscapes_dataset import CityscapesDataset
+from segkit.datasets.class_counts import class_counts_key, count_classes
 from segkit.datasets.collate import seg_collate
 from segkit.datasets.draw_sampler import Draw, DrawSampler
 from segkit.datasets.evaluation_sampler import EvaluationSampler
@@ -16,4 +17,5 @@ from segkit.datasets.seeded_dataset import SeededDataset
 
 __all__ = ['ADE20KDataset', 'BaseSegDataset', 'CamVidDataset', 'CityscapesDataset', 'Draw', 'DrawSampler',
            'EvaluationSampler', 'FolderDataset', 'PascalVOCDataset', 'SceneDataset', 'SeededDataset',
-           'bad_sample_limit', 'beyond_own_limit', 'check_dataset', 'leaves', 'seg_collate', 'transforms']
+           'bad_sample_limit', 'beyond_own_limit', 'check_dataset', 'class_counts_key', 'count_classes', 'leaves',
+           'seg_collate', 'transforms']

@@ -4,12 +4,13 @@ import pytest
 from segkit.config.check_tree import check_tree
 from segkit.config.schema import kind_at
 from segkit.errors import ConfigError
-from segkit.registry import DATA_SAMPLERS, LOOPS, TRANSFORMS
+from segkit.registry import DATA_SAMPLERS, LOOPS, TASK_UTILS, TRANSFORMS
 
 
 def test_the_place_decides_the_kind():
     assert kind_at(('train_dataloader', 'sampler')) is DATA_SAMPLERS
-    assert kind_at(('model', 'decode_head', 'sampler')) is None
+    assert kind_at(('model', 'decode_head', 'sampler')) is TASK_UTILS
+    assert kind_at(('model', 'auxiliary_head', '1', 'sampler')) is TASK_UTILS
     assert kind_at(('train_cfg',)) is LOOPS
     assert kind_at(('model', 'train_cfg')) is None
     assert kind_at(('train_dataloader', 'dataset', 'pipeline', '3')) is TRANSFORMS
@@ -21,6 +22,14 @@ def test_the_place_decides_the_kind():
      ['model.backbone.type', 'a backbone is expected here']),
     (dict(model=dict(type='EncoderDecoder', decode_head=dict(type='ASPPHead', dilatons=(1,)))),
      ['model.decode_head.dilatons', 'model.decode_head.dilations']),
+    (dict(model=dict(decode_head=dict(type='ASPPHead', sampler=dict(type='OHEMPixelSampler', tresh=0.7)))),
+     ['model.decode_head.sampler.tresh', 'model.decode_head.sampler.thresh']),
+    (dict(model=dict(auxiliary_head=[dict(type='FCNHead', sampler=dict(type='OHEMSampler'))])),
+     ['model.auxiliary_head.0.sampler.type', 'OHEMPixelSampler']),
+    (dict(model=dict(decode_head=dict(type='ASPPHead', sampler=dict(type='OHEMPixelSampler', min_kept='all')))),
+     ['model.decode_head.sampler.min_kept', 'expected int']),
+    (dict(model=dict(decode_head=dict(type='ASPPHead', loss_decode=dict(type='BoundaryLoss')))),
+     ['model.decode_head.loss_decode.type', 'not in segkit', 'edge map']),
     (dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SDG', lr=1))),
      ['optim_wrapper.optimizer.type', 'SGD']),
     (dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1, momentum=0.9))),
