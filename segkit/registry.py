@@ -13,6 +13,7 @@ from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
 
 from segkit.errors import ConfigError
+from segkit.left_out import why_left_out
 
 SCOPE = 'segkit'
 
@@ -103,9 +104,13 @@ class SegkitRegistry(Registry):
         near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.6)
         if others:
             lines[0] = f"'{name}' is a {others[0]}, and a {self.name} is expected here."
+        reason = why_left_out(name.removeprefix('mmseg.'))
         if self._in_other_library(name):
             lines.append(f"A '{name}' is in mmseg's registry: import the registry from segkit.registry where it is "
                          'registered.')
+        elif reason and not others:
+            return f'{lines[0]}
+MMSegmentation has it; it is left out here: {reason}'
         elif near:
             lines.append('Nearest: ' + ', '.join(near) + '.')
         own = sorted(self.module_dict) or self.names()
