@@ -109,8 +109,7 @@ class SegkitRegistry(Registry):
             lines.append(f"A '{name}' is in mmseg's registry: import the registry from segkit.registry where it is "
                          'registered.')
         elif reason and not others:
-            return f'{lines[0]}
-MMSegmentation has it; it is left out here: {reason}'
+            return f'{lines[0]}\nMMSegmentation has it; it is left out here: {reason}'
         elif near:
             lines.append('Nearest: ' + ', '.join(near) + '.')
         own = sorted(self.module_dict) or self.names()

@@ -80,7 +80,7 @@ def test_multiple_select_hands_on_a_list():
     (dict(sampler=OHEM, loss_decode=dict(type='TverskyLoss')), 'TverskyLoss takes no weights of pixels'),
     (dict(sampler=OHEM, loss_decode=dict(type='OhemCrossEntropy')), 'OhemCrossEntropy takes no weights of pixels'),
     (dict(sampler=OHEM, loss_decode=dict(type='WeightOnly')), 'WeightOnly has not(.|\n)*sampler.thresh'),
-    (dict(loss_decode=dict(type='BoundaryLoss')), "'BoundaryLoss' is not in segkit: .*PIDNet"),
+    (dict(loss_decode=dict(type='BoundaryLoss')), "(?s)'BoundaryLoss' is not .*left out here: .*PIDNet"),
 ])
 def test_refusals(cfg, message):
     with pytest.raises(ConfigError, match=message):
