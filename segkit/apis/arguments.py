@@ -34,7 +34,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every tool with a config takes."""
     parser.add_argument('--work-dir', metavar='DIR', help='the run folder (default: work_dir of the config, else '
                         './work_dirs/<name of the config>)')
-    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
+    parser.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE', default=[],
                         help='override values of the config, for example train_cfg.max_iters=1000 crop_size=(256,256); '
                         'one that reaches nothing is refused, +KEY=VALUE adds a new key')
     add_unsafe_load(parser)

@@ -36,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--device', default='cuda:0', help='cuda:N or cpu (default: cuda:0, or cpu where there is no CUDA)')
     p.add_argument('--opacity', type=_share, default=0.5, metavar='0..1',
                    help='weight of the colours over the photo (default: 0.5)')
-    p.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[], help='override values of the config')
+    p.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE', default=[],
+                   help='override values of the config')
     add_unsafe_load(p)
     p.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return p
