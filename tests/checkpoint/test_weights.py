@@ -53,6 +53,10 @@ def test_old_files_without_batch_counts_fit():
     (Small(21).state_dict(), Small(11), 'The file has 21 classes, the model 11: set model.num_classes=21'),
     (Small().backbone.state_dict(), Small(), 'a backbone alone'),
     (Small().state_dict(), Small().backbone, "begin with 'backbone.'"),
+    ({'net.a.weight': torch.zeros(1)}, Small(), 'The file is of another network: take one'),
+    ({'backbone.features.0.0.weight': torch.zeros(1)}, Small(), r"a MobileNetV2 in torchvision's layout"),
+    (dict(Small().state_dict(), **{'classifier.0.convs.0.0.weight': torch.zeros(1)}), Small(),
+     r"The file is torchvision's DeepLabV3 \(classifier.0.convs\), the model is not"),
     (Small(stem='conv1').state_dict(), Small(), 'The model has a deep stem'),
     (Small().state_dict(), Small(stem='conv1'), 'The file has a deep stem'),
 ])
