@@ -28,7 +28,7 @@ HERE = {
     '--options': '--cfg-options does that.',
     '--aug-test': '--tta does that.',
     '--format-only': 'test.py --out DIR writes each prediction as palette PNG; without labels add\n'
-                     '--cfg-options +test_evaluator.format_only=True',
+                     '--cfg-options test_evaluator.format_only=True',
     '--show': WINDOW,
     '--show-dir': 'Pictures of a training lie in its run folder (val_predictions.jpg, worst.jpg);\n'
                   'test.py has --show-dir DIR, predict.py --out-dir DIR.',

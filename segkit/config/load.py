@@ -114,6 +114,8 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
     for key, value in added.items():
         if judge is not None:
             judge(key, [key], loaded.values)
+        if key.startswith(TEST_FROM_VAL):
+            _test_from_val(cfg)
         ov.apply(cfg._cfg_dict, key, value)
         reached.note(key, value, key, value)
         unread = key.split('.')[0] not in TOP_LEVEL
@@ -262,6 +264,8 @@ def _test_from_val(cfg: Config) -> None:
         source = cfg.get(name.replace('test', 'val'))
         if name not in cfg and source is not None:
             cfg[name] = copy.deepcopy(source)
+    if 'val_dataloader' in cfg and all(cfg.get(name) is None for name in ('val_dataloader', *TEST_FROM_VAL)):
+        cfg.test_cfg = None  # the validation was switched off, and with it what is tested as it is
 
 
 def _max_iters(cfg: dict) -> Optional[int]:

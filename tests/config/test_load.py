@@ -294,3 +294,13 @@ def test_origins_name_the_deciding_file_last():
     where = origins(OURS)
     assert where['train_cfg'][-1].name == 'schedule_20k.py'
     assert [path.name for path in where['train_dataloader']] == ['pascal_voc12.py', 'pascal_voc12_aug.py']
+
+
+def test_a_part_that_is_tested_as_it_is_validated():
+    for plus in ('', '+'):
+        cfg, _ = load(OURS, f'{plus}test_evaluator.format_only=True', 'test_evaluator.output_dir=o')
+        assert cfg.test_evaluator.format_only is True and cfg.test_evaluator.type == cfg.val_evaluator.type
+        assert 'format_only' not in cfg.val_evaluator
+    cfg, _ = load(OURS, 'val_dataloader=None', 'val_evaluator=None', 'val_cfg=None')
+    assert cfg.test_cfg is None and cfg.get('test_dataloader') is None
+    assert load(OURS)[0].test_cfg is not None

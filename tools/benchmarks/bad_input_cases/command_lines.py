@@ -69,6 +69,8 @@ CASES = [
          ('--out-dir', 'data/images', 'Give another folder')),
     Case('predictions of a test among the masks', 'test.py config.py run/iter_4.pth --work-dir w --out data/masks',
          ('--out data/masks', 'Give another folder')),
+    Case('--out with a file of results, as in MMSegmentation 0.x', 'test.py config.py run/iter_4.pth --out results.pkl',
+         ('--out results.pkl', 'expected a folder', 'palette PNG')),
     Case('pages among the photos', 'browse_dataset.py config.py --output-dir data/images',
          ('--output-dir data/images', 'Give another folder')),
     Case('run folder given as checkpoint', 'predict.py data/images run --out-dir o',
