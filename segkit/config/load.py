@@ -124,6 +124,8 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
         cfg.added_keys = sorted({*cfg.get('added_keys', ()), *added})
     _map_old_names(cfg, say)
     _test_from_val(cfg)
+    if 'val_dataloader' in cfg and all(cfg.get(name) is None for name in ('val_dataloader', *TEST_FROM_VAL)):
+        cfg.test_cfg = None  # a validation that is switched off leaves nothing to test as it is
     _follow_max_iters(cfg, max_iters, say)
     if check:
         try:
@@ -264,8 +266,6 @@ def _test_from_val(cfg: Config) -> None:
         source = cfg.get(name.replace('test', 'val'))
         if name not in cfg and source is not None:
             cfg[name] = copy.deepcopy(source)
-    if 'val_dataloader' in cfg and all(cfg.get(name) is None for name in ('val_dataloader', *TEST_FROM_VAL)):
-        cfg.test_cfg = None  # the validation was switched off, and with it what is tested as it is
 
 
 def _max_iters(cfg: dict) -> Optional[int]:
