@@ -60,13 +60,14 @@ def _main(args: argparse.Namespace) -> None:
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
 
+    from segkit.apis.used_overrides import judge_of_test
     from segkit.config import load_config
     from segkit.engine.console import Console
     from segkit.engine.run_folder import write_confusion
     from segkit.errors import ConfigError
     from segkit.registry import VISUALIZERS
 
-    cfg = load_config(args.config, args.cfg_options, say=say)
+    cfg = load_config(args.config, args.cfg_options, say=say, judge=judge_of_test(tta=False))
     if cfg.get('test_dataloader') is None:
         raise ConfigError(f'{args.config} has no test_dataloader (and no val_dataloader), whose labels are needed.')
     refuse_inputs('DIR', args.save_dir, data_folders(cfg, 'test'))

@@ -40,10 +40,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """
     args = parse_args(argv)
     from segkit.apis.complexity import complexity, input_shape
+    from segkit.apis.used_overrides import judge_of_network
     from segkit.config import load_config
     from segkit.errors import ConfigError
 
-    cfg = load_config(args.config, args.cfg_options, say=lambda line: print(line, file=sys.stderr))
+    cfg = load_config(args.config, args.cfg_options, say=lambda line: print(line, file=sys.stderr),
+                      judge=judge_of_network)
     if args.batch_size < 1:
         raise ConfigError(f'--batch-size takes a number of images, at least 1; got {args.batch_size}.')
     found = complexity(cfg.model, input_shape(cfg, args.shape), args.batch_size, args.aux)
