@@ -56,7 +56,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     lines = line_names(args.legend, runs, keys)
     print(table(logs, keys, lines))
     if args.time:
-        print('\n'.join(times(log, name) for log, name in zip(logs, runs)))
+        named = args.legend if args.legend and len(args.legend) == len(runs) else runs
+        print('\n'.join(times(log, name) for log, name in zip(logs, named)))
     if args.out:
         from segkit.engine.run_folder import write_picture
         from segkit.visualization.figures import curves

@@ -15,6 +15,7 @@ WARM_UP = 5  # batches that are not timed; fewer where they take longer than WAR
 WARM_UP_SECONDS = 20.0
 LONGEST = 30.0  # seconds after which a round ends, with at least LEAST batches
 LEAST = 3
+BUSY = 0.85  # share of a core below which the times are those of a busy machine
 HALF = dict(cuda=('cuda', torch.float16), cpu=('cpu', torch.bfloat16))  # as in a test
 
 
@@ -26,10 +27,12 @@ class Timing:
         seconds: Of each batch.
         images: In all of them.
         waiting: Seconds in which the network waited for data; None where there were none to wait for.
+        worked: Seconds of processor time, of one thread on a CPU; None elsewhere.
     """
     seconds: list[float]
     images: int
     waiting: Optional[float] = None
+    worked: Optional[float] = None
 
     @property
     def images_per_second(self) -> float:
@@ -43,20 +46,24 @@ class Timing:
                      batches=len(self.seconds))
         if self.waiting is not None:
             found['waiting_share'] = self.waiting / sum(self.seconds)
+        if self.worked is not None:
+            found['core_share'] = min(self.worked / sum(self.seconds), 1.0)
         return found
 
     def __str__(self) -> str:
         facts = self.facts()
         waited = f', {facts["waiting_share"]:.0%} of it waiting for data' if self.waiting is not None else ''
+        if facts.get('core_share', 1.0) < BUSY:
+            waited += f'; others used the machine: {facts["core_share"]:.0%} of a core was left'
         return (f'median {facts["median_ms"]:,.1f} ms ({facts["min_ms"]:,.1f} to {facts["max_ms"]:,.1f}) a batch, '
                 f'{facts["images_per_second"]:,.2f} images/s, {facts["batches"]} batches{waited}')
 
 
 def joined(rounds: list[Timing]) -> Timing:
     """Several rounds as one."""
-    waits = [one.waiting for one in rounds]
+    waits, works = ([getattr(one, name) for one in rounds] for name in ('waiting', 'worked'))
     return Timing([s for one in rounds for s in one.seconds], sum(one.images for one in rounds),
-                  None if None in waits else sum(waits))
+                  *(None if None in several else sum(several) for several in (waits, works)))
 
 
 @contextmanager
@@ -102,12 +109,14 @@ def time_network(model: nn.Module, inputs: torch.Tensor, number: int) -> Timing:
     """
     seconds: list[float] = []
     begun = before = _now(inputs.device)
+    used = time.process_time()
     while len(seconds) < number and (before - begun < LONGEST or len(seconds) < LEAST):
         model.predict(inputs)
         now = _now(inputs.device)
         seconds.append(now - before)
         before = now
-    return Timing(seconds, len(seconds) * len(inputs))
+    alone = inputs.device.type == 'cpu' and torch.get_num_threads() == 1
+    return Timing(seconds, len(seconds) * len(inputs), worked=time.process_time() - used if alone else None)
 
 
 def time_with_data(model: nn.Module, loader: Any, number: int) -> Optional[Timing]:

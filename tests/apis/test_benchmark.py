@@ -10,10 +10,12 @@ from segkit.apis.cli import run
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still until ``clock.now`` is changed."""
+    """A clock that stands still until ``clock.now`` is changed; the process gets ``clock.share`` of its core."""
     class Clock:
-        now = 100.0
+        now, share = 100.0, 1.0
     monkeypatch.setattr(latency.time, 'perf_counter', lambda: Clock.now)
+    monkeypatch.setattr(latency.time, 'process_time', lambda: Clock.now * Clock.share)
+    monkeypatch.setattr(latency.torch, 'get_num_threads', lambda: 1)
     return Clock
 
 
@@ -34,8 +36,18 @@ class Slow(torch.nn.Module):
 
 def test_network(clock):
     timing = latency.time_network(Slow(clock, [3.0, 1.0, 2.0, 6.0]), torch.zeros(2, 3, 4, 4), 4)
-    assert timing.facts() == dict(median_ms=2500, min_ms=1000, max_ms=6000, images_per_second=8 / 12, batches=4)
+    assert timing.facts() == dict(median_ms=2500, min_ms=1000, max_ms=6000, images_per_second=8 / 12, batches=4,
+                                  core_share=1.0)
     assert str(timing) == 'median 2,500.0 ms (1,000.0 to 6,000.0) a batch, 0.67 images/s, 4 batches'
+
+
+def test_a_busy_machine_is_said(clock, monkeypatch):
+    clock.share = 0.25
+    timing = latency.time_network(Slow(clock, [3.0, 1.0]), torch.zeros(1, 3, 4, 4), 2)
+    assert timing.facts()['core_share'] == 0.25
+    assert str(latency.joined([timing, timing])).endswith('others used the machine: 25% of a core was left')
+    monkeypatch.setattr(latency.torch, 'get_num_threads', lambda: 2)
+    assert latency.time_network(Slow(clock, [3.0]), torch.zeros(1, 3, 4, 4), 1).worked is None
 
 
 def test_a_round_ends(clock):
