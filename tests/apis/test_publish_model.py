@@ -59,6 +59,7 @@ def test_publishing_again_gives_the_same_file(trained_once, tmp_path):
     assert publish(first, tmp_path / 'b.pth').read_bytes() == first.read_bytes()
 
 
+@pytest.mark.slow
 def test_weights_of_a_run_that_averages_are_the_average(tiny_config, tmp_path):
     train.main([str(tiny_config), '--work-dir', str(tmp_path / 'run'), '--cfg-options', 'train_cfg.max_iters=3',
                 "custom_hooks=[dict(type='EMAHook', momentum=0.3)]"])
