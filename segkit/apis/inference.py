@@ -152,7 +152,7 @@ def predict_images(model: nn.Module, images: Sequence[Image], batch_size: int = 
     load, prepare = prediction_pipeline(model.cfg)
     batch: list[dict] = []
     for image in images:
-        sample = prepare(_loaded(image, load))
+        sample = prepare(read_image(image, load))
         if batch and (len(batch) == batch_size or batch[0]['inputs'].shape != sample['inputs'].shape):
             yield from _predict(model, batch, keep_logits)
             batch = []
@@ -190,7 +190,7 @@ def prediction_pipeline(cfg: Config) -> tuple[Any, Compose]:
     return transforms[0], Compose(transforms[1:])
 
 
-def _loaded(image: Image, load: Any) -> dict:
+def read_image(image: Image, load: Any) -> dict:
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise DataError('An image given as array is (H, W, 3) uint8 in BGR order, as cv2.imread reads it;\n'
