@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Optional
 
-from segkit.errors import SegkitError
+from segkit.errors import LostProcessError, SegkitError
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -32,7 +32,7 @@ def run(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[Sequence
     try:
         main(argv)
     except SegkitError as error:
-        _fail(message_of(error), argv)
+        _fail(message_of(error), argv, 'lost' if isinstance(error, LostProcessError) else 'error')
     except KeyboardInterrupt:
         _end_live_line()
         report('stop', 'stopped by Ctrl-C')
@@ -52,7 +52,7 @@ def report(kind: str, text: str) -> None:
     """Say how a tool ended: on stderr, or to the launcher of several processes, which says it once.
 
     Args:
-        kind: 'error' of the user's, 'defect' or 'stop'.
+        kind: 'error' of the user's, 'defect', 'stop', or 'lost' where the reason is another process's.
         text: What a person reads.
     """
     folder = os.environ.get('SEGKIT_REPORTS')
@@ -65,9 +65,9 @@ def report(kind: str, text: str) -> None:
               flush=True)
 
 
-def _fail(message: str, argv: Sequence[str]) -> None:
+def _fail(message: str, argv: Sequence[str], kind: str = 'error') -> None:
     _end_live_line()
-    report('error', (traceback.format_exc() if '--debug' in argv else '') + f'error: {message}')
+    report(kind, (traceback.format_exc() if '--debug' in argv else '') + f'error: {message}')
     _leave(USER_ERROR)
 
 

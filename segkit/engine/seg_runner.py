@@ -34,6 +34,7 @@ from segkit.engine.data_loading import build_data_loader
 from segkit.engine.full_disk import full_disk_explained
 from segkit.engine.last_checkpoint import iteration_of
 from segkit.engine.loader_processes import death_explained
+from segkit.engine.lost_processes import loss_explained
 from segkit.engine.run_config import RunConfig
 from segkit.engine.schedule import fill_ends
 from segkit.engine.stop_request import StopRequest
@@ -100,6 +101,7 @@ class SegRunner(Runner):
 
     def setup_env(self, env_cfg: dict) -> None:
         """Start the processes' group and set what OpenCV, cuDNN and the operating system are to do."""
+        self._timeout = (env_cfg.get('dist_cfg') or {}).get('timeout')  # seconds
         if self.distributed and not is_distributed():
             environment.start_process_group(self.launcher, env_cfg.get('dist_cfg') or {})
         run_arguments.check_start_method((env_cfg.get('mp_cfg') or {}).get('mp_start_method'))
@@ -278,8 +280,9 @@ class SegRunner(Runner):
         if difference:
             self.logger.info(difference)
         with environment.memory_explained(), compiling.explained(wanted), death_explained(self):
-            with full_disk_explained(self.work_dir, training=True), determinism.refusals_explained():
-                with StopRequest(self.launcher != 'none') as self.stop_request:
+            with (full_disk_explained(self.work_dir, training=True), determinism.refusals_explained(),
+                  loss_explained(self, training=True)):
+                with StopRequest(self.launcher != 'none', self._timeout) as self.stop_request:
                     return super().train()
 
     def _maybe_compile(self, target: str) -> None:
@@ -297,13 +300,13 @@ class SegRunner(Runner):
 
     def val(self) -> dict:
         """Validate; returns the scores."""
-        with environment.memory_explained(), determinism.refusals_explained(), death_explained():
+        with environment.memory_explained(), determinism.refusals_explained(), death_explained(), loss_explained(self):
             return super().val()
 
     def test(self) -> dict:
         """Test; returns the scores."""
         with environment.memory_explained(), full_disk_explained(self.work_dir, training=False), death_explained():
-            with determinism.refusals_explained():
+            with determinism.refusals_explained(), loss_explained(self):
                 return super().test()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------

@@ -30,8 +30,8 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
     checkpoints untouched. (A gradient that is not finite is no error: a dynamic loss scale leaves that update out.)
 
     Raises:
-        SegkitError: At a logged iteration, or in front of a checkpoint or a validation, if a loss since the last was NaN
-            or infinite.
+        SegkitError: At a logged iteration, or in front of a checkpoint or a validation, if a loss since the last was
+            NaN or infinite.
     """
 
     def before_run(self, runner: Any) -> None:
