@@ -54,9 +54,13 @@ def add_unsafe_load(parser: argparse.ArgumentParser) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line at once, in the first process of a run."""
+    """Print a line at once, in the first process of a run; where nobody reads it any more, the run goes on."""
     if int(os.environ.get('RANK', 0)) == 0:
-        print(line, flush=True)
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:
+            from segkit.engine.console import drop_output
+            drop_output()
 
 
 @contextmanager

@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import re
+import select
 import sys
 import time
 import traceback
@@ -37,15 +38,25 @@ def run(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[Sequence
         _end_live_line()
         report('stop', 'stopped by Ctrl-C')
         _leave(INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
-        sys.stderr.close()
-        _leave(0)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():  # as in `... | head`
+            sys.stderr.close()
+            _leave(0)
         if error.errno not in PLACES:
             _defect()
         _fail(_place_of(error), argv)
     except Exception:
         _defect()
+
+
+def _reader_has_gone() -> bool:
+    """Whether nobody reads what we print; a pipe to one of our own processes may break too."""
+    try:
+        asked = select.poll()
+        asked.register(sys.stdout.fileno(), 0)
+        return bool(asked.poll(0))  # only errors are reported where nothing is asked for
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def report(kind: str, text: str) -> None:
