@@ -84,7 +84,8 @@ def refuse_two(args: argparse.Namespace, option: str, key: str) -> None:
     from segkit.config.overrides import parse
     from segkit.errors import ConfigError
 
-    one, typed = getattr(args, option, None), parse(args.cfg_options)
+    typed = {name.lstrip('+'): value for name, value in parse(args.cfg_options).items()}
+    one = getattr(args, option, None)
     if one is not None and key in typed and str(typed[key]) != str(one):
         raise ConfigError(f'--{option.replace("_", "-")} {one} and --cfg-options {key}={typed[key]} differ.\n'
                           'Give one of them.')

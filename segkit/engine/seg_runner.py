@@ -78,6 +78,7 @@ class SegRunner(Runner):
         self.log_interval = 1  # iterations between logged ones; ProgressHook sets it
         self.validated_at: Optional[int] = None  # the iteration of the last validation on record; likewise
         self.validated_scores: dict[str, float] = {}  # its scores, where a resumed run does not validate again
+        self.typed_seed: Optional[int] = None  # that a command line asks for; a run that is resumed has to have it
         self.stop_request: Optional[StopRequest] = None  # in a training, what signals ask for
         given = run_arguments.complete(kwargs)
         notices = cross_checks.check(given)
@@ -159,8 +160,16 @@ class SegRunner(Runner):
 
     @master_only
     def dump_config(self) -> None:
-        """Write the config to config.py."""
-        Path(self._log_dir, 'config.py').write_text(self.cfg.text_of_start, encoding='utf-8')
+        """Nothing yet: a start may still be refused; see :mod:`segkit.engine.run_start`."""
+
+    def set_randomness(self, seed: int, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        """Seed this process; ``diff_rank_seed`` gives each process random numbers of its own outside of the training.
+
+        What is trained on, and each step's dropout, is decided by the run's one seed (and the process's number) in any
+        case, and that one is kept in checkpoints.
+        """
+        super().set_randomness(seed, diff_rank_seed, deterministic)
+        self._seed = seed
 
     def is_logged_iter(self) -> bool:
         """Whether the training iteration at hand is one whose losses and accuracies are logged."""
@@ -200,7 +209,7 @@ class SegRunner(Runner):
         """A DataLoader; see :func:`segkit.engine.data_loading.build_data_loader`."""
         if isinstance(dataloader, DataLoader):
             return dataloader
-        return build_data_loader(dataloader, None if diff_rank_seed else seed, training)
+        return build_data_loader(dataloader, seed, training)
 
     def build_train_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
         """The training loop, its data seeded draw by draw."""
@@ -210,8 +219,7 @@ class SegRunner(Runner):
         if 'type' not in loop:
             loop['type'] = 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop'
         self.param_schedulers = fill_ends(self.param_schedulers, loop)
-        different = self._randomness_cfg.get('diff_rank_seed', False)
-        self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, different, training=True)
+        self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, training=True)
         return self._checked(super().build_train_loop(loop), 'training')
 
     def build_val_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:

@@ -50,6 +50,18 @@ def test_seed_and_deterministic(tiny_config, tmp_path, capsys):
         assert 'randomness.seed' in error_of(train.main, [*args[:4], wrong, '--work-dir', tmp_path / 'x'], capsys)
 
 
+@pytest.mark.parametrize('option', [['--seed', '8'], ['--cfg-options', '+randomness.seed=8']])
+def test_another_seed_than_the_run_s_is_refused(tiny_config, tmp_path, capsys, option):
+    args = [tiny_config, '--work-dir', tmp_path / 'run', '--seed', '7']
+    train.main([*map(str, args), '--cfg-options', 'train_cfg.max_iters=2'])
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*') if path.suffix != '.log'}
+    err = error_of(train.main, [*args[:-2], '--resume', *option], capsys)
+    assert 'iter_2.pth: this run has seed 7, and 8 was asked for.' in err
+    now = {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*') if path.suffix != '.log'}
+    assert now == before  # what says the seed in the folder too
+    train.main([*map(str, args), '--resume', '--cfg-options', 'train_cfg.max_iters=4'])
+
+
 def test_work_dir_is_the_command_line_s_then_the_config_s_then_by_name(tiny_config, tmp_path, monkeypatch):
     from segkit.apis.arguments import load
     monkeypatch.chdir(tmp_path)

@@ -26,6 +26,7 @@ CASES = {
     'plain': {},
     'ema': dict(custom_hooks=[EMA]),
     'amp': AMP,
+    'seeds by process': {'+randomness': dict(seed=3, diff_rank_seed=True)},
     'gathered gradients': {'+optim_wrapper__accumulative_counts': 2},
     'computed again': {'+model__backbone__with_cp': True},
     'compiled': {'+compile': dict(backend='eager')},
