@@ -42,12 +42,15 @@ def capture(runner: Any, meta: dict, optimizer: bool, schedulers: bool) -> dict:
         total_batch=total_batch(runner),
         processes=runner.world_size,
         accumulative_counts=accumulative_counts(runner),
+        dataset_length=dataset_length(runner),
         experiment_name=runner.experiment_name,
         time=time.strftime('%Y%m%d_%H%M%S'),
         segkit_version=segkit.__version__,
         mmengine_version=mmengine.__version__,
         preprocessing={k: v for k, v in plain(runner.cfg.get('model', {}).get('data_preprocessor') or {}).items()
                        if k in PREPROCESSING})
+    if hasattr(runner.train_loop, 'position'):
+        meta.update(runner.train_loop.position(meta['epoch'], meta['iter']))
     metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None)
     if metainfo:
         meta['dataset_meta'] = plain(metainfo)
@@ -91,6 +94,12 @@ def total_batch(runner: Any) -> Optional[int]:
     """Images of one iteration over all processes; None where the loader has no fixed batch size."""
     size = runner.train_dataloader.batch_size
     return None if size is None else size * runner.world_size
+
+
+def dataset_length(runner: Any) -> Optional[int]:
+    """Samples of the training data; None where their number is not known."""
+    dataset = runner.train_dataloader.dataset
+    return len(dataset) if hasattr(dataset, '__len__') else None
 
 
 def batch_text(images: Optional[int], processes: Optional[int], counts: int) -> str:
