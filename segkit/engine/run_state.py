@@ -14,7 +14,7 @@ from torch import nn
 import segkit
 from segkit.engine.run_config import plain
 
-KEPT_SCALARS = 100  # latest values of each logged number; the log's running means reach back less far
+KEPT_SCALARS = 100  # latest values of each logged number, at least; the log's means reach back to the last logged one
 PREPROCESSING = ('mean', 'std', 'bgr_to_rgb', 'rgb_to_bgr', 'pad_val', 'size_divisor', 'test_cfg')
 
 
@@ -58,7 +58,7 @@ def capture(runner: Any, meta: dict, optimizer: bool, schedulers: bool) -> dict:
     if optimizer:
         state = runner.optim_wrapper.state_dict()
         checkpoint['optimizer'] = apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())
-        checkpoint['message_hub'] = _log_state(runner.message_hub)
+        checkpoint['message_hub'] = _log_state(runner.message_hub, runner.log_interval)
     if schedulers and runner.param_schedulers:
         by_name = runner.param_schedulers
         checkpoint['param_schedulers'] = ({k: [s.state_dict() for s in v] for k, v in by_name.items()}
@@ -129,8 +129,9 @@ def interval_numbers(runner: Any) -> dict[str, float]:
             for key, history in runner.message_hub.log_scalars.items() if key.startswith('train/')}
 
 
-def _log_state(hub: MessageHub) -> dict:
-    scalars = {name: [float(v) for v in buffer.data[0][-KEPT_SCALARS:]] for name, buffer in hub.log_scalars.items()}
+def _log_state(hub: MessageHub, log_interval: int = 1) -> dict:
+    kept = max(KEPT_SCALARS, log_interval)
+    scalars = {name: [float(v) for v in buffer.data[0][-kept:]] for name, buffer in hub.log_scalars.items()}
     info = {k: plain(v) for k, v in hub.runtime_info.items() if k != 'cfg'}
     return dict(log_scalars=scalars, runtime_info=info, resumed_keys={})
 
