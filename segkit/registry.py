@@ -15,6 +15,7 @@ from mmengine.utils import get_object_from_string
 from segkit.errors import ConfigError
 
 SCOPE = 'segkit'
+SHOWN = 40  # names in a message
 
 
 class UnknownNameError(ConfigError, KeyError):
@@ -97,8 +98,10 @@ class SegkitRegistry(Registry):
             lines[0] = f"'{name}' is a {others[0]}, and a {self.name} is expected here."
         if near:
             lines.append('Nearest: ' + ', '.join(near) + '.')
-        own = sorted(self.module_dict) or self.names()
-        shown = ', '.join(own[:40]) + (', ...' if len(own) > 40 else '')
+        known = self.names()
+        if len(known) > SHOWN:  # of the layers of mmcv and torch, those of segkit's own
+            known = sorted(self.module_dict) or known
+        shown = ', '.join(known[:SHOWN]) + (', ...' if len(known) > SHOWN else '')
         lines.append(f'Registered: {shown}.')
         return '\n'.join(lines)
 
