@@ -4,7 +4,6 @@ import logging
 import os
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Optional, Union
 
 import torch
@@ -27,12 +26,12 @@ from segkit.engine import (
     protocol,
     recipe,
     run_arguments,
+    run_start,
     run_state,
 )
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
 from segkit.engine.full_disk import full_disk_explained
-from segkit.engine.last_checkpoint import iteration_of
 from segkit.engine.loader_processes import death_explained
 from segkit.engine.lost_processes import loss_explained
 from segkit.engine.run_config import RunConfig
@@ -78,8 +77,8 @@ class SegRunner(Runner):
         self.log_interval = 1  # iterations between logged ones; ProgressHook sets it
         self.validated_at: Optional[int] = None  # the iteration of the last validation on record; likewise
         self.validated_scores: dict[str, float] = {}  # its scores, where a resumed run does not validate again
-        self.typed_seed: Optional[int] = None  # that a command line asks for; a run that is resumed has to have it
         self.stop_request: Optional[StopRequest] = None  # in a training, what signals ask for
+        self.typed_seed: Optional[int] = None  # that a command line asks for; a run that is resumed has to have it
         given = run_arguments.complete(kwargs)
         notices = cross_checks.check(given)
         given['env_cfg'], overruled = determinism.prepare(randomness, given.get('env_cfg') or {})
@@ -136,7 +135,7 @@ class SegRunner(Runner):
         if isinstance(visualizer, dict):  # a config names it, and a second run in this process needs its own
             visualizer = dict(visualizer, name=f'{visualizer.get("name", "visualizer")}_{self._experiment_name}')
         with run_arguments.named('visualizer', visualizer):
-            return super().build_visualizer(visualizer)
+            return run_start.put_off(super().build_visualizer(visualizer))
 
     def register_hook(self, hook: Any, priority: Any = None) -> None:
         """Add a hook."""
@@ -144,11 +143,7 @@ class SegRunner(Runner):
             super().register_hook(hook, priority)
 
     def _log_env(self, env_cfg: dict) -> None:
-        facts = {**environment.report(), 'env_cfg': env_cfg, 'randomness': self._randomness_cfg, 'seed': self.seed,
-                 'launcher': self.launcher, 'processes': self.world_size}
-        if self.rank == 0:
-            text = ''.join(f'{key}: {value}\n' for key, value in facts.items())
-            Path(self._log_dir, 'environment.txt').write_text(text)
+        self._start: Optional[dict] = env_cfg  # to be written when all is built
         several = f', {self.world_size} processes' if self.world_size > 1 else ''
         self.logger.info(f'run folder {self._log_dir} (config.py, environment.txt), '
                          f'{environment.device_name()}{several}, seed {self.seed}'
@@ -158,7 +153,6 @@ class SegRunner(Runner):
         """The names of the hooks; MMEngine's text lists them once for each stage, 80 lines."""
         return ', '.join(type(hook).__name__ for hook in self.hooks)
 
-    @master_only
     def dump_config(self) -> None:
         """Nothing yet: a start may still be refused; see :mod:`segkit.engine.run_start`."""
 
@@ -280,10 +274,6 @@ class SegRunner(Runner):
         """
         wanted = self.cfg.get('compile')
         self._to_compile = compiling.plan(run_state.bare(self.model), wanted)
-        before = iteration_of(self.work_dir)
-        if not self._resume and before is not None:
-            self.logger.warning(f'{self.work_dir} holds a run at iteration {before}; --resume goes on from it; this '
-                                'run replaces its files (its checkpoints move to earlier/)')
         difference = recipe.difference(self.cfg, self.world_size)
         if difference:
             self.logger.info(difference)
@@ -321,17 +311,17 @@ class SegRunner(Runner):
 
     def load_or_resume(self) -> None:
         """Load ``load_from``, or go on from it where ``resume`` is set; once."""
-        if self._has_loaded:
-            return
-        if self._resume and self._load_from is None and self._train_loop is not None:
-            self._load_from = checkpointing.newest(self)
-        if self._load_from is None:
-            return
-        if self._resume:
-            self.resume(self._load_from)
-        else:
-            self.load_checkpoint(self._load_from, strict=True)
-        self._has_loaded = True
+        if not self._has_loaded:
+            if self._resume and self._load_from is None and self._train_loop is not None:
+                self._load_from = checkpointing.newest(self)
+            if self._load_from is not None:
+                if self._resume:
+                    self.resume(self._load_from)
+                else:
+                    self.load_checkpoint(self._load_from, strict=True)
+                self._has_loaded = True
+        if self._start is not None:
+            self._start = run_start.write(self, self._start)
 
     def load_checkpoint(self, filename: str, map_location: Union[str, Callable] = 'cpu', strict: bool = True) -> dict:
         """Load weights and return the whole checkpoint; see :func:`segkit.engine.checkpointing.load`."""
