@@ -88,6 +88,21 @@ def test_data_of_another_length_are_said(run, capsys):
     assert 'warning: the training data have 5 samples, and had 7 when the' in capsys.readouterr().out
 
 
+def test_the_best_score_is_that_of_a_file_that_is_there(run, tmp_path, capsys):
+    """MMEngine's log holds a best score too; what it belongs to lies elsewhere, if anywhere."""
+    run(train_cfg__max_iters=2).train()
+    saved = torch.load(tmp_path / 'run/iter_2.pth', weights_only=True)
+    saved['message_hub']['runtime_info'].update(best_score=99.0, best_ckpt='/nowhere/best_mIoU_iter_2.pth')
+    (tmp_path / 'theirs').mkdir()
+    torch.save(saved, tmp_path / 'theirs/iter_2.pth')
+    capsys.readouterr()
+    runner = run('theirs', resume=True, train_cfg__max_iters=4, train_cfg__val_interval=4)
+    runner.train()
+    out = capsys.readouterr().out
+    assert 'best mIoU - ' in out and '99.00' not in out
+    assert torch.load(tmp_path / 'theirs/best_mIoU.pth', weights_only=True)['meta']['iter'] == 4
+
+
 def test_the_seed_is_the_run_s_whatever_each_process_adds_to_it(run, tmp_path, monkeypatch):
     """The second process of a run with diff_rank_seed, whose own seed is another than the one that is saved."""
     monkeypatch.setattr('mmengine.runner.utils.get_rank', lambda: 1)
