@@ -9,9 +9,10 @@ from segkit.engine.last_checkpoint import find_last_checkpoint
 from segkit.engine.stop_request import how_to_resume
 from segkit.errors import LostProcessError, SegkitError
 
-# What gloo says, which raises a plain RuntimeError; NCCL and the store raise a DistError.
-LATE = ('Timed out waiting', 'timed out', 'Timeout')
+# What gloo (a plain RuntimeError), NCCL and the store that they meet at say of others; NCCL's other errors are defects.
+LATE = ('Timed out waiting', 'timed out', 'imeout')
 GONE = ('Connection closed by peer', 'Connection reset by peer', 'Broken pipe', 'gloo/transport')
+GONE_NCCL = ('remote process', 'ncclRemoteError', 'communicator was aborted')
 
 
 @contextmanager
@@ -34,7 +35,10 @@ def loss_explained(runner: Any, training: bool = False) -> Iterator[None]:
 
 
 def _is_loss(error: RuntimeError) -> bool:
-    return isinstance(error, dist.DistError) or any(words in str(error) for words in (*LATE[:1], *GONE))
+    words = (LATE[0], *GONE)
+    if isinstance(error, dist.DistError):
+        words += (*LATE, *GONE_NCCL)
+    return isinstance(error, dist.DistNetworkError) or any(word in str(error) for word in words)
 
 
 def _text(error: RuntimeError, runner: Any, training: bool) -> str:

@@ -20,7 +20,7 @@ def put_off(visualizer: Any) -> Any:
 
 def write(runner: Any, env_cfg: dict) -> None:
     """Write config.py and environment.txt, give the config to the visualizer, and say what becomes of an older run."""
-    training = runner._train_loop is not None
+    training = runner.stop_request is not None  # no validation or test of a runner that might train
     before = iteration_of(runner.work_dir) if training and not runner._resume else None
     if before is not None:
         runner.logger.warning(f'{runner.work_dir} holds a run at iteration {before}; --resume goes on from it; this '

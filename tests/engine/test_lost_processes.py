@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import multiprocessing as mp
 
-from segkit.engine.lost_processes import loss_explained
+from segkit.engine.lost_processes import _is_loss, loss_explained
 from segkit.engine.stop_request import StopRequest
 from segkit.errors import LostProcessError
 
@@ -48,6 +48,16 @@ def test_other_errors_keep_their_trace(tmp_path):
         raise RuntimeError('shapes do not fit')
     with pytest.raises(RuntimeError, match='^Timed out waiting$'), loss_explained(SimpleNamespace()):
         raise RuntimeError('Timed out waiting')  # in one process it waited for something else
+
+
+@pytest.mark.parametrize('error, lost', [
+    (RuntimeError('[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1'), True),
+    (dist.DistBackendError('NCCL communicator was aborted on rank 1.'), True),
+    (dist.DistStoreError('wait timeout after 1800000ms, keys: /a'), True),
+    (dist.DistBackendError('NCCL error in: NCCLUtils.cpp:77, invalid usage; Duplicate GPU detected'), False),
+    (RuntimeError('a loader timed out'), False)], ids=lambda value: str(value)[:30])
+def test_which_errors_are_the_loss_of_a_process(error, lost):
+    assert _is_loss(error) is lost
 
 
 def _timeouts(rank, init, folder):
