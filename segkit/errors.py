@@ -21,6 +21,10 @@ class CheckpointError(SegkitError):
     """A checkpoint that cannot be read or does not fit the model."""
 
 
+class LostProcessError(SegkitError):
+    """Another process of the run that is gone or does not answer; what that one says is the reason."""
+
+
 class DamagedCheckpointError(CheckpointError):
     """A checkpoint whose bytes are not those that were written."""
 

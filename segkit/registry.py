@@ -16,6 +16,7 @@ from segkit.errors import ConfigError
 from segkit.left_out import why_left_out
 
 SCOPE = 'segkit'
+SHOWN = 40  # names in a message
 
 
 class UnknownNameError(ConfigError, KeyError):
@@ -112,8 +113,10 @@ class SegkitRegistry(Registry):
             return f'{lines[0]}\nMMSegmentation has it; it is left out here: {reason}'
         elif near:
             lines.append('Nearest: ' + ', '.join(near) + '.')
-        own = sorted(self.module_dict) or self.names()
-        shown = ', '.join(own[:40]) + (', ...' if len(own) > 40 else '')
+        known = self.names()
+        if len(known) > SHOWN:  # of the layers of mmcv and torch, those of segkit's own
+            known = sorted(self.module_dict) or known
+        shown = ', '.join(known[:SHOWN]) + (', ...' if len(known) > SHOWN else '')
         lines.append(f'Registered: {shown}.')
         return '\n'.join(lines)
 

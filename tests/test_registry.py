@@ -29,6 +29,12 @@ def test_the_wrong_kind_is_named():
     assert 'is a loss' in message(METRICS, 'CrossEntropyLoss')
 
 
+def test_what_mmengine_registers_is_listed_too_where_it_is_not_all_the_layers_there_are():
+    text = message(HOOKS, 'Nothing')
+    assert all(name in text for name in ('CheckpointHook', 'DeadClassHook', 'IterTimerHook', 'EmptyCacheHook'))
+    assert 'ZeroPad2d' not in message(MODELS, 'Nothing')
+
+
 def test_torch_optimizers_are_found_and_misspelt_ones_are_not():
     assert registry.OPTIMIZERS.get('SGD').__name__ == 'SGD'
     assert 'SGD' in message(registry.OPTIMIZERS, 'SDG')
@@ -40,7 +46,7 @@ def test_roots_find_our_classes_in_our_scope():
         assert here.get('EncoderDecoder').__module__.startswith('segkit.')
     with ROOT_HOOKS.switch_scope_and_registry('segkit') as here:
         assert here is HOOKS
-        assert here.get('ParamSchedulerHook').__module__.startswith('mmengine.')
+        assert here.get('IterTimerHook').__module__.startswith('mmengine.')
 
 
 def test_scope_prefix_and_dotted_path():

@@ -64,9 +64,13 @@ def add_unsafe_load(parser: argparse.ArgumentParser) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line at once, in the first process of a run."""
+    """Print a line at once, in the first process of a run; where nobody reads it any more, the run goes on."""
     if int(os.environ.get('RANK', 0)) == 0:
-        print(line, flush=True)
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:
+            from segkit.engine.console import drop_output
+            drop_output()
 
 
 @contextmanager
@@ -90,7 +94,8 @@ def refuse_two(args: argparse.Namespace, option: str, key: str) -> None:
     from segkit.config.overrides import parse
     from segkit.errors import ConfigError
 
-    one, typed = getattr(args, option, None), parse(args.cfg_options)
+    typed = {name.lstrip('+'): value for name, value in parse(args.cfg_options).items()}
+    one = getattr(args, option, None)
     if one is not None and key in typed and str(typed[key]) != str(one):
         raise ConfigError(f'--{option.replace("_", "-")} {one} and --cfg-options {key}={typed[key]} differ.\n'
                           'Give one of them.')

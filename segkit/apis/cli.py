@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import re
+import select
 import sys
 import time
 import traceback
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Optional
 
-from segkit.errors import SegkitError
+from segkit.errors import LostProcessError, SegkitError
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -32,15 +33,15 @@ def run(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[Sequence
     try:
         main(argv)
     except SegkitError as error:
-        _fail(message_of(error), argv)
+        _fail(message_of(error), argv, 'lost' if isinstance(error, LostProcessError) else 'error')
     except KeyboardInterrupt:
         _end_live_line()
         report('stop', 'stopped by Ctrl-C')
         _leave(INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
-        sys.stderr.close()
-        _leave(0)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():  # as in `... | head`
+            sys.stderr.close()
+            _leave(0)
         if error.errno not in PLACES:
             _defect()
         _fail(_place_of(error), argv)
@@ -48,11 +49,21 @@ def run(main: Callable[[Optional[Sequence[str]]], None], argv: Optional[Sequence
         _defect()
 
 
+def _reader_has_gone() -> bool:
+    """Whether nobody reads what we print; a pipe to one of our own processes may break too."""
+    try:
+        asked = select.poll()
+        asked.register(sys.stdout.fileno(), 0)
+        return bool(asked.poll(0))  # only errors are reported where nothing is asked for
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
 def report(kind: str, text: str) -> None:
     """Say how a tool ended: on stderr, or to the launcher of several processes, which says it once.
 
     Args:
-        kind: 'error' of the user's, 'defect' or 'stop'.
+        kind: 'error' of the user's, 'defect', 'stop', or 'lost' where the reason is another process's.
         text: What a person reads.
     """
     folder = os.environ.get('SEGKIT_REPORTS')
@@ -65,9 +76,9 @@ def report(kind: str, text: str) -> None:
               flush=True)
 
 
-def _fail(message: str, argv: Sequence[str]) -> None:
+def _fail(message: str, argv: Sequence[str], kind: str = 'error') -> None:
     _end_live_line()
-    report('error', (traceback.format_exc() if '--debug' in argv else '') + f'error: {message}')
+    report(kind, (traceback.format_exc() if '--debug' in argv else '') + f'error: {message}')
     _leave(USER_ERROR)
 
 

@@ -147,7 +147,7 @@ class Processes:
     def _conclude(self, statuses: dict[int, int]) -> int:
         found = [json.loads(path.read_text()) for path in self.reports.glob('*.json')]
         found.sort(key=lambda report: report['time'])
-        of_kind = {kind: [r for r in found if r['kind'] == kind] for kind in ('error', 'defect', 'stop')}
+        of_kind = {kind: [r for r in found if r['kind'] == kind] for kind in ('error', 'defect', 'lost', 'stop')}
         world = len(self.children)
         if of_kind['error']:
             texts: dict[str, list[int]] = {}
@@ -161,13 +161,19 @@ class Processes:
         for rank, number in killed.items():
             hint = ' The system does that where memory runs out.' if number == signal.SIGKILL else ''
             print(f'error: process {rank} was ended by {signal.Signals(number).name}.{hint}', file=sys.stderr)
+        lost = of_kind['lost'][:1]  # each of the others says the same
         if killed:
+            for report in lost:
+                print('\n'.join(report['text'].splitlines()[2:]), file=sys.stderr)  # how to go on
             return 128 + max(killed.values())
         if of_kind['defect']:  # what came later, of processes that lost one they talked to, says nothing
             first = of_kind['defect'][0]
             print(f'{first["text"].rstrip()}\n(process {first["rank"]} of {world}, the first that failed)',
                   file=sys.stderr)
             return 1
+        if lost:
+            print(lost[0]['text'], file=sys.stderr)
+            return 2
         for report in of_kind['stop'][:1]:
             print(report['text'], file=sys.stderr)
         stopped = [status for status in statuses.values() if status in STOPPED]

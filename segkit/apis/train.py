@@ -84,8 +84,17 @@ def train(args: argparse.Namespace) -> None:
         from segkit.apis.dry_run import dry_run
         dry_run(cfg, say, args.dry_run_size)
         return
-    SegRunner.from_cfg(cfg).train()
+    runner = SegRunner.from_cfg(cfg)
+    runner.typed_seed = args.seed if args.seed is not None else _typed_seed(args.cfg_options)
+    runner.train()
     leave_process_group()
+
+
+def _typed_seed(overrides: Sequence[str]) -> Optional[int]:
+    from segkit.config.overrides import parse
+    typed = {key.lstrip('+'): value for key, value in parse(overrides).items()}
+    whole = typed.get('randomness')
+    return typed.get('randomness.seed', whole.get('seed') if isinstance(whole, dict) else None)
 
 
 def use_amp(cfg: 'Config') -> None:

@@ -28,6 +28,9 @@ TOP_VALUES: dict[str, type] = dict(work_dir=str, load_from=str, resume=bool, exp
 BUILDERS = ('segkit', 'mmengine', 'mmcv')  # whose classes build the dicts that they are given
 DICTS = ('default_hooks', 'env_cfg', 'randomness', 'auto_scale_lr', 'log_processor', 'train_cfg', 'val_cfg', 'test_cfg',
          'optim_wrapper', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'custom_imports')
+# Names of hooks that every run has.
+DEFAULT_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'visualization',
+                 'report', 'bad_samples', 'dead_classes')
 LISTS = ('custom_hooks', 'tta_pipeline')
 FREE = ('log_level', 'compile', 'activation_checkpointing', 'efficient_conv_bn_eval', 'added_keys')
 
@@ -86,6 +89,10 @@ def _check_dict(chain: Chain, added: Collection[str]) -> None:
         if key not in keys and not (names in READ_BY_GET and f'{place}.{key}' in added):
             raise KeyFault((*path, str(key)), undefined((*path, str(key)), keys, node.get('type')))
     if target is None and _needs_type(chain):
+        if names[0] == 'default_hooks' and len(names) == 2 and path[-1] not in DEFAULT_HOOKS:
+            others = [key for key in dict.fromkeys([*chain[-2][1], *DEFAULT_HOOKS]) if key != path[-1]]
+            if nearest(path[-1], others, 1):  # a slip, of a hook whose class stands at the right name
+                raise KeyFault(path, undefined(path, others))
         near = [key for key in nearest('type', map(str, node), 1) if key != 'type']
         raise KeyFault(path, f"{place} needs the key 'type', which names the {kind_at(path, node).name}; it has "
                        + (', '.join(map(str, node)) or 'no key') + '.' + (f'\nIs {near[0]!r} meant?' if near else ''))

@@ -98,13 +98,12 @@ def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_par
         raise CheckpointError(f'{filename} holds weights only; a run cannot go on from it.\n'
                               'Resume from iter_N.pth, or start from these weights with load_from and no --resume.')
     _compare_batches(runner, meta, filename)
-    runner.train_loop._epoch = meta['epoch']
-    runner.train_loop._iter = meta['iter']
-    if meta.get('seed') is not None and meta['seed'] != runner.seed:
-        runner.logger.info(f"seed {meta['seed']} of the checkpoint is used, not {runner.seed}")
-        runner._randomness_cfg['seed'] = meta['seed']
-        runner.set_randomness(**runner._randomness_cfg)
-        runner.train_dataloader.sampler.seed = meta['seed']
+    _take_seed(runner, meta.get('seed'), filename)
+    _compare_lengths(runner, meta)
+    if hasattr(runner.train_loop, 'go_on'):
+        runner.train_loop.go_on(meta)
+    else:  # one of MMEngine's or the user's
+        runner.train_loop._epoch, runner.train_loop._iter = meta['epoch'], meta['iter']
     run_state.restore_log(runner.message_hub, checkpoint.get('message_hub', {}))
     if resume_optimizer:
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
@@ -127,6 +126,30 @@ def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_par
             run_state.restore_schedulers(runner.param_schedulers, schedules)
     runner._has_loaded = True
     runner.logger.info(f'resumed from {filename} at iteration {runner.iter}')
+
+
+def _compare_lengths(runner: Any, meta: dict) -> None:
+    """Say where the data have another length: each pass is another permutation then, also the one that is under way."""
+    before, now = meta.get('dataset_length'), run_state.dataset_length(runner)
+    if before is not None and now not in (None, before):
+        runner.logger.warning(f'the training data have {now} samples, and had {before} when the checkpoint was saved: '
+                              'from here on they are drawn in another order.')
+
+
+def _take_seed(runner: Any, seed: Optional[int], filename: str) -> None:
+    """Go on with the run's own seed, also in the config that is written; one that was typed has to be it."""
+    if seed is None:
+        return
+    if runner.typed_seed not in (None, seed):
+        raise CheckpointError(f'{filename}: this run has seed {seed}, and {runner.typed_seed} was asked for.\nA run '
+                              'keeps its seed: leave the other one out to go on, or start a run of its own (another '
+                              '--work-dir, no --resume).')
+    if seed != runner.seed:
+        runner.logger.info(f'seed {seed} of the checkpoint is used, not {runner.seed} of the config')
+        runner._randomness_cfg['seed'] = seed
+        runner.set_randomness(**runner._randomness_cfg)
+        runner.train_dataloader.sampler.seed = seed
+        runner.cfg.randomness = dict(runner.cfg.get('randomness') or {}, seed=seed)
 
 
 def _take_config_s(runner: Any, fresh: FreshState, changes: list[tuple[str, bool]]) -> None:

@@ -1,11 +1,14 @@
 """What a run says on the console: plain lines, and on a terminal one line that is rewritten in place."""
+import errno
 import logging
+import os
 import shutil
 import sys
 
 ERASE = '\r\x1b[2K'
 QUIET = ('mmengine', 'mmcv')
 SAID_BETTER = 'Gradient accumulative may slightly decrease'  # MMEngine; recipe.py says what batch norm sees
+GONE = (errno.EPIPE, errno.EIO)  # the reader of a pipe, a terminal
 LOGGING = ('logging', 'mmengine.logging')
 
 
@@ -39,24 +42,44 @@ class Console(logging.Handler):
                 self.live(text)
             else:
                 self.clear()
-                sys.stdout.write(text + '\n')
-                sys.stdout.flush()
-        except Exception:  # as logging's own handlers do: a closed pipe must not end a training run
+                self._write(text + '\n')
+        except Exception:  # as logging's own handlers do
             self.handleError(record)
 
     def live(self, text: str) -> None:
         """Rewrite the live line; nothing where the output is not a terminal."""
         if self.terminal and self.level <= logging.INFO:
             width = shutil.get_terminal_size().columns - 1
-            sys.stdout.write(ERASE + text[:width])
-            sys.stdout.flush()
+            self._write(ERASE + text[:width])
             self._live = True
 
     def clear(self) -> None:
         """Erase the live line."""
         if self._live:
-            sys.stdout.write(ERASE)
+            self._write(ERASE)
             self._live = False
+
+    def _write(self, text: str) -> None:
+        """Write, unless who read it has gone, as in `train.py ... | head`: the training and its log file go on."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            self.setLevel(logging.CRITICAL + 1)
+            drop_output()
+
+
+def drop_output() -> None:
+    """Let what is still written to stdout go nowhere, also what Python holds back until its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (AttributeError, OSError):  # a stream of a notebook's or a test's, without a file
+        sys.stdout = open(os.devnull, 'w')  # for the rest of the process
+    finally:
+        os.close(nowhere)
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:

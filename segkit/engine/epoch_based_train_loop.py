@@ -1,4 +1,5 @@
 """Training that counts epochs."""
+import logging
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, Optional, Union
@@ -16,8 +17,9 @@ class EpochBasedTrainLoop(IterBasedTrainLoop):
     """Trains for a number of passes over the data and validates every so often.
 
     Reference: MMEngine's loop of this name. Different from it: it can be stopped within an epoch and goes on from the
-    very iteration, torch's random numbers of a step are decided by seed, iteration and rank, and an epoch of a sampler
-    without end has as many iterations as its loader is long.
+    very iteration, torch's random numbers of a step are decided by seed, iteration and rank, an epoch of a sampler
+    without end has as many iterations as its loader is long, and a run that goes on with epochs of another length
+    (other data) begins the epoch anew that it was stopped in, and says so.
 
     Args:
         runner: The runner.
@@ -43,25 +45,45 @@ class EpochBasedTrainLoop(IterBasedTrainLoop):
         super().__init__(runner, dataloader, 1, val_interval, val_begin, dynamic_intervals)
         self.max_epochs = int(max_epochs)
         self.max_iters = self.max_epochs * len(self.dataloader)
+        self._first = 0  # iterations of the first epoch to run that were done before
+        self._more = 0  # iterations done, over those that whole epochs of today's length would have taken
 
     @property
     def epoch(self) -> int:
         """Number of epochs that were done."""
         return self._epoch
 
+    def go_on(self, meta: dict) -> None:
+        """Stand where a checkpoint was saved: ``epoch``, ``iter``, and what :meth:`position` put in its ``meta``."""
+        super().go_on(meta)
+        length = len(self.dataloader)
+        before = meta.get('epoch_length', length)
+        self._first = meta.get('iter_in_epoch', self._iter - self._epoch * before)
+        if before != length or not 0 <= self._first <= length:  # a file without those may be of other data too
+            again = f'; epoch {self._epoch + 1} begins anew' if self._first else ''
+            print_log(f'an epoch has {length} iterations now, and had {before} when the checkpoint was saved{again}.',
+                      'current', logging.WARNING)
+            self._first = 0
+        self._more = self._iter - self._epoch * length - self._first
+        self.max_iters = self.max_epochs * length + self._more
+
+    def position(self, epoch: int, iteration: int) -> dict:
+        """What :meth:`go_on` needs beside those two, for a checkpoint after ``iteration`` iterations."""
+        length = len(self.dataloader)
+        return dict(epoch_length=length, iter_in_epoch=iteration - epoch * length - self._more)
+
     def run(self) -> nn.Module:
         """Train to the end and return the model."""
         self.runner.call_hook('before_train')
         if self._epoch >= self.max_epochs:
             print_log(f'nothing is left to train: {self._epoch} epochs are done, train_cfg.max_epochs is '
-                      f'{self.max_epochs}.', 'current')
-        first = self._iter - self._epoch_start()
-        if not 0 <= first <= len(self.dataloader):  # the dataset has another length than when it was saved
-            first = 0
+                      f'{self.max_epochs}. Raise it to go on.', 'current', logging.WARNING)
+        first = self._first
         if self._epoch and not first and self._is_validated() and self.runner.validated_at != self._iter:
             print_log(f'the validation after epoch {self._epoch} was broken off; it is done now.', 'current')
             self.runner.val_loop.run()
-        with closing(batches_from(self.dataloader, self._epoch_start() + first, self.runner.world_size)) as batches:
+        position = self._epoch * len(self.dataloader) + first
+        with closing(batches_from(self.dataloader, position, self.runner.world_size)) as batches:
             while self._epoch < self.max_epochs and not self.stop_training and not self._is_over():
                 self._run_epoch(batches, first)
                 first = 0
@@ -84,7 +106,7 @@ class EpochBasedTrainLoop(IterBasedTrainLoop):
         self._epoch += 1
 
     def _epoch_start(self) -> int:
-        return self._epoch * len(self.dataloader)
+        return self._epoch * len(self.dataloader) + self._more
 
     def _is_validated(self) -> bool:
         return self._is_validated_at(self._epoch, self.max_epochs)

@@ -1,4 +1,5 @@
 """Training that counts iterations."""
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, Optional, Union
@@ -67,13 +68,21 @@ class IterBasedTrainLoop(BaseLoop):
         """Number of iterations that were done."""
         return self._iter
 
+    def go_on(self, meta: dict) -> None:
+        """Stand where a checkpoint was saved: ``epoch`` and ``iter`` of its ``meta``."""
+        self._epoch, self._iter = meta['epoch'], meta['iter']
+
+    def position(self, epoch: int, iteration: int) -> dict:
+        """What :meth:`go_on` needs beside those two, for a checkpoint after ``iteration`` iterations."""
+        return {}
+
     def run(self) -> nn.Module:
         """Train to the end and return the model."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         if self._iter >= self.max_iters:
             print_log(f'nothing is left to train: {self._iter} iterations are done, train_cfg.max_iters is '
-                      f'{self.max_iters}.', 'current')
+                      f'{self.max_iters}. Raise it to go on.', 'current', logging.WARNING)
         if self._iter and self._is_validated() and self.runner.validated_at != self._iter:
             print_log(f'the validation at iteration {self._iter} was broken off; it is done now.', 'current')
             self.runner.val_loop.run()

@@ -62,7 +62,7 @@ def rescale(cfg: Config, factor: Fraction) -> tuple[list[str], list[str]]:
 
 def _rescale_schedule(schedule: dict, place: str, factor: Fraction, put: Callable) -> None:
     kind = schedule['type']
-    if schedule.get('by_epoch', True) or kind.startswith('ReduceOnPlateau'):
+    if schedule.get('by_epoch', True):
         return
     begin, end = schedule.get('begin', 0), schedule.get('end')
     whole = next((key for start, key in WHOLE_SPAN.items() if kind.startswith(start)), None)

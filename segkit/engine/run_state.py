@@ -14,7 +14,7 @@ from torch import nn
 import segkit
 from segkit.engine.run_config import plain
 
-KEPT_SCALARS = 100  # latest values of each logged number; the log's running means reach back less far
+KEPT_SCALARS = 100  # latest values of each logged number, at least; the log's means reach back to the last logged one
 PREPROCESSING = ('mean', 'std', 'bgr_to_rgb', 'rgb_to_bgr', 'pad_val', 'size_divisor', 'test_cfg')
 
 
@@ -42,12 +42,15 @@ def capture(runner: Any, meta: dict, optimizer: bool, schedulers: bool) -> dict:
         total_batch=total_batch(runner),
         processes=runner.world_size,
         accumulative_counts=accumulative_counts(runner),
+        dataset_length=dataset_length(runner),
         experiment_name=runner.experiment_name,
         time=time.strftime('%Y%m%d_%H%M%S'),
         segkit_version=segkit.__version__,
         mmengine_version=mmengine.__version__,
         preprocessing={k: v for k, v in plain(runner.cfg.get('model', {}).get('data_preprocessor') or {}).items()
                        if k in PREPROCESSING})
+    if hasattr(runner.train_loop, 'position'):
+        meta.update(runner.train_loop.position(meta['epoch'], meta['iter']))
     metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None)
     if metainfo:
         meta['dataset_meta'] = plain(metainfo)
@@ -55,7 +58,7 @@ def capture(runner: Any, meta: dict, optimizer: bool, schedulers: bool) -> dict:
     if optimizer:
         state = runner.optim_wrapper.state_dict()
         checkpoint['optimizer'] = apply_to(state, lambda x: hasattr(x, 'cpu'), lambda x: x.cpu())
-        checkpoint['message_hub'] = _log_state(runner.message_hub)
+        checkpoint['message_hub'] = _log_state(runner.message_hub, runner.log_interval)
     if schedulers and runner.param_schedulers:
         by_name = runner.param_schedulers
         checkpoint['param_schedulers'] = ({k: [s.state_dict() for s in v] for k, v in by_name.items()}
@@ -93,6 +96,12 @@ def total_batch(runner: Any) -> Optional[int]:
     return None if size is None else size * runner.world_size
 
 
+def dataset_length(runner: Any) -> Optional[int]:
+    """Samples of the training data; None where their number is not known."""
+    dataset = runner.train_dataloader.dataset
+    return len(dataset) if hasattr(dataset, '__len__') else None
+
+
 def batch_text(images: Optional[int], processes: Optional[int], counts: int) -> str:
     """Where the images of an update come from; ``processes`` is None for a checkpoint that does not say."""
     if not images or not processes:
@@ -120,8 +129,9 @@ def interval_numbers(runner: Any) -> dict[str, float]:
             for key, history in runner.message_hub.log_scalars.items() if key.startswith('train/')}
 
 
-def _log_state(hub: MessageHub) -> dict:
-    scalars = {name: [float(v) for v in buffer.data[0][-KEPT_SCALARS:]] for name, buffer in hub.log_scalars.items()}
+def _log_state(hub: MessageHub, log_interval: int = 1) -> dict:
+    kept = max(KEPT_SCALARS, log_interval)
+    scalars = {name: [float(v) for v in buffer.data[0][-kept:]] for name, buffer in hub.log_scalars.items()}
     info = {k: plain(v) for k, v in hub.runtime_info.items() if k != 'cfg'}
     return dict(log_scalars=scalars, runtime_info=info, resumed_keys={})
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import Optional
 
 from segkit.engine.config_parts import metrics_of
+from segkit.engine.iteration_counts import schedules
+from segkit.engine.schedule import follows_score
 from segkit.errors import ConfigError
 
 
 def check(given: dict) -> None:
-    """Compare the scores that checkpoints and early stopping are decided by with those of the validation.
+    """Compare the scores that checkpoints, early stopping and schedules are decided by with those of the validation.
 
     Nothing is said where a metric or the loop is not one of ours, since its scores are not known beforehand.
 
@@ -43,7 +45,7 @@ def _scores(given: dict) -> Optional[list[str]]:
 
 
 def _waited_for(given: dict) -> Iterator[tuple[str, str]]:
-    """Key and name of each score that a hook needs."""
+    """Key and name of each score that a hook or a schedule needs."""
     hooks = [(f'default_hooks.{name}', hook) for name, hook in (given.get('default_hooks') or {}).items()]
     hooks += [(f'custom_hooks.{i}', hook) for i, hook in enumerate(given.get('custom_hooks') or ())]
     for place, hook in hooks:
@@ -57,3 +59,6 @@ def _waited_for(given: dict) -> Iterator[tuple[str, str]]:
         elif hook.get('type') == 'EarlyStoppingHook' and hook.get('strict', True):
             if isinstance(hook.get('monitor'), str):
                 yield f'{place}.monitor', hook['monitor']
+    for place, schedule in schedules(given.get('param_scheduler')):
+        if follows_score(schedule):
+            yield f'{place}.monitor', schedule.get('monitor', 'loss')

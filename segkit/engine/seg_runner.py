@@ -4,7 +4,6 @@ import logging
 import os
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Optional, Union
 
 import torch
@@ -28,13 +27,14 @@ from segkit.engine import (
     protocol,
     recipe,
     run_arguments,
+    run_start,
     run_state,
 )
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
 from segkit.engine.full_disk import full_disk_explained
-from segkit.engine.last_checkpoint import iteration_of
 from segkit.engine.loader_processes import death_explained
+from segkit.engine.lost_processes import loss_explained
 from segkit.engine.run_config import RunConfig
 from segkit.engine.schedule import fill_ends
 from segkit.engine.stop_request import StopRequest
@@ -79,6 +79,7 @@ class SegRunner(Runner):
         self.validated_at: Optional[int] = None  # the iteration of the last validation on record; likewise
         self.validated_scores: dict[str, float] = {}  # its scores, where a resumed run does not validate again
         self.stop_request: Optional[StopRequest] = None  # in a training, what signals ask for
+        self.typed_seed: Optional[int] = None  # that a command line asks for; a run that is resumed has to have it
         given = run_arguments.complete(kwargs)
         notices = cross_checks.check(given)
         given['env_cfg'], overruled = determinism.prepare(randomness, given.get('env_cfg') or {})
@@ -101,6 +102,7 @@ class SegRunner(Runner):
 
     def setup_env(self, env_cfg: dict) -> None:
         """Start the processes' group and set what OpenCV, cuDNN and the operating system are to do."""
+        self._timeout = (env_cfg.get('dist_cfg') or {}).get('timeout')  # seconds
         if self.distributed and not is_distributed():
             environment.start_process_group(self.launcher, env_cfg.get('dist_cfg') or {})
         run_arguments.check_start_method((env_cfg.get('mp_cfg') or {}).get('mp_start_method'))
@@ -134,7 +136,7 @@ class SegRunner(Runner):
         if isinstance(visualizer, dict):  # a config names it, and a second run in this process needs its own
             visualizer = dict(visualizer, name=f'{visualizer.get("name", "visualizer")}_{self._experiment_name}')
         with run_arguments.named('visualizer', visualizer):
-            return super().build_visualizer(visualizer)
+            return run_start.put_off(super().build_visualizer(visualizer))
 
     def register_hook(self, hook: Any, priority: Any = None) -> None:
         """Add a hook."""
@@ -142,11 +144,7 @@ class SegRunner(Runner):
             super().register_hook(hook, priority)
 
     def _log_env(self, env_cfg: dict) -> None:
-        facts = {**environment.report(), 'env_cfg': env_cfg, 'randomness': self._randomness_cfg, 'seed': self.seed,
-                 'launcher': self.launcher, 'processes': self.world_size}
-        if self.rank == 0:
-            text = ''.join(f'{key}: {value}\n' for key, value in facts.items())
-            Path(self._log_dir, 'environment.txt').write_text(text)
+        self._start: Optional[dict] = env_cfg  # to be written when all is built
         several = f', {self.world_size} processes' if self.world_size > 1 else ''
         self.logger.info(f'run folder {self._log_dir} (config.py, environment.txt), '
                          f'{environment.device_name()}{several}, seed {self.seed}'
@@ -156,10 +154,17 @@ class SegRunner(Runner):
         """The names of the hooks; MMEngine's text lists them once for each stage, 80 lines."""
         return ', '.join(type(hook).__name__ for hook in self.hooks)
 
-    @master_only
     def dump_config(self) -> None:
-        """Write the config to config.py."""
-        Path(self._log_dir, 'config.py').write_text(self.cfg.text_of_start, encoding='utf-8')
+        """Nothing yet: a start may still be refused; see :mod:`segkit.engine.run_start`."""
+
+    def set_randomness(self, seed: int, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        """Seed this process; ``diff_rank_seed`` gives each process random numbers of its own outside of the training.
+
+        What is trained on, and each step's dropout, is decided by the run's one seed (and the process's number) in any
+        case, and that one is kept in checkpoints.
+        """
+        super().set_randomness(seed, diff_rank_seed, deterministic)
+        self._seed = seed
 
     def is_logged_iter(self) -> bool:
         """Whether the training iteration at hand is one whose losses and accuracies are logged."""
@@ -199,7 +204,7 @@ class SegRunner(Runner):
         """A DataLoader; see :func:`segkit.engine.data_loading.build_data_loader`."""
         if isinstance(dataloader, DataLoader):
             return dataloader
-        return build_data_loader(dataloader, None if diff_rank_seed else seed, training)
+        return build_data_loader(dataloader, seed, training)
 
     def build_train_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
         """The training loop, its data seeded draw by draw."""
@@ -209,8 +214,7 @@ class SegRunner(Runner):
         if 'type' not in loop:
             loop['type'] = 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop'
         self.param_schedulers = fill_ends(self.param_schedulers, loop)
-        different = self._randomness_cfg.get('diff_rank_seed', False)
-        self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, different, training=True)
+        self._train_dataloader = self.build_dataloader(self._train_dataloader, self.seed, training=True)
         return self._checked(super().build_train_loop(loop), 'training')
 
     def build_val_loop(self, loop: Union[BaseLoop, dict]) -> BaseLoop:
@@ -271,16 +275,13 @@ class SegRunner(Runner):
         """
         wanted = self.cfg.get('compile')
         self._to_compile = compiling.plan(run_state.bare(self.model), wanted)
-        before = iteration_of(self.work_dir)
-        if not self._resume and before is not None:
-            self.logger.warning(f'{self.work_dir} holds a run at iteration {before}; --resume goes on from it; this '
-                                'run replaces its files (its checkpoints move to earlier/)')
         difference = recipe.difference(self.cfg, self.world_size)
         if difference:
             self.logger.info(difference)
         with environment.memory_explained(), compiling.explained(wanted), death_explained(self):
-            with full_disk_explained(self.work_dir, training=True), determinism.refusals_explained():
-                with StopRequest(self.launcher != 'none') as self.stop_request:
+            with (full_disk_explained(self.work_dir, training=True), determinism.refusals_explained(),
+                  loss_explained(self, training=True)):
+                with StopRequest(self.launcher != 'none', self._timeout) as self.stop_request:
                     return super().train()
 
     def _maybe_compile(self, target: str) -> None:
@@ -298,30 +299,30 @@ class SegRunner(Runner):
 
     def val(self) -> dict:
         """Validate; returns the scores."""
-        with environment.memory_explained(), determinism.refusals_explained(), death_explained():
+        with environment.memory_explained(), determinism.refusals_explained(), death_explained(), loss_explained(self):
             return super().val()
 
     def test(self) -> dict:
         """Test; returns the scores."""
         with environment.memory_explained(), full_disk_explained(self.work_dir, training=False), death_explained():
-            with determinism.refusals_explained():
+            with determinism.refusals_explained(), loss_explained(self):
                 return super().test()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def load_or_resume(self) -> None:
         """Load ``load_from``, or go on from it where ``resume`` is set; once."""
-        if self._has_loaded:
-            return
-        if self._resume and self._load_from is None and self._train_loop is not None:
-            self._load_from = checkpointing.newest(self)
-        if self._load_from is None:
-            return
-        if self._resume:
-            self.resume(self._load_from)
-        else:
-            self.load_checkpoint(self._load_from, strict=True)
-        self._has_loaded = True
+        if not self._has_loaded:
+            if self._resume and self._load_from is None and self._train_loop is not None:
+                self._load_from = checkpointing.newest(self)
+            if self._load_from is not None:
+                if self._resume:
+                    self.resume(self._load_from)
+                else:
+                    self.load_checkpoint(self._load_from, strict=True)
+                self._has_loaded = True
+        if self._start is not None:
+            self._start = run_start.write(self, self._start)
 
     def load_checkpoint(self, filename: str, map_location: Union[str, Callable] = 'cpu', strict: bool = True) -> dict:
         """Load weights and return the whole checkpoint; see :func:`segkit.engine.checkpointing.load`."""

@@ -5,16 +5,19 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, Optional
 
 import torch
 import torch.distributed as dist
+from torch.distributed.constants import default_pg_timeout
 
 from segkit.engine.environment import leave_process_group
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+VALIDATION_TIMEOUT = timedelta(days=1)  # at least
 
 
 class RunStopped(SystemExit):
@@ -35,20 +38,24 @@ class StopRequest:
 
     Args:
         launched: Whether a launcher started the process.
+        timeout: Seconds that the others are waited for after an iteration; None for torch's own half an hour.
     """
 
-    def __init__(self, launched: bool = False) -> None:
+    def __init__(self, launched: bool = False, timeout: Optional[float] = None) -> None:
         self.signal: Optional[int] = None
         self.saved: Optional[str] = None
         self._launched = launched
         self._agreed = 0
         self._before: dict[int, Any] = {}
-        self._group: Any = None
+        self._timeout = timeout
+        self._groups: dict[bool, Any] = {}  # by whether a validation is waited for
 
     def __enter__(self) -> 'StopRequest':
         if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-            # A group of its own on the CPU: the answer does not wait for what the GPU still has to do.
-            self._group = dist.new_group(backend='gloo')
+            # Groups of their own on the CPU: the answer does not wait for what the GPU still has to do.
+            timeout = default_pg_timeout if self._timeout is None else timedelta(seconds=self._timeout)
+            self._groups = {validated: dist.new_group(backend='gloo', timeout=limit) for validated, limit in
+                            ((False, timeout), (True, max(timeout, VALIDATION_TIMEOUT)))}
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
@@ -73,16 +80,20 @@ class StopRequest:
             with suppress(OSError):  # who reads it may have died of the same Ctrl-C: `train.py ... 2>&1 | tee log`
                 os.write(2, start + signal.Signals(number).name.encode() + b': saving, then stopping' + more + b'\n')
 
-    def agreed(self) -> bool:
+    def agreed(self, validated: bool = False) -> bool:
         """Whether any process was asked to stop; all processes have to ask, and get the same answer.
 
         Two processes of one machine, both busy, take 0.15 ms for it; other iterations' work on a GPU goes on.
+
+        Args:
+            validated: Whether a validation was done since they met, for which a process may take far longer than
+                another: its images are larger, or its disk is slower.
         """
         if not self._agreed:
             self._agreed = self.signal or 0
-            if self._group is not None:
+            if self._groups:
                 answer = torch.tensor(self._agreed)
-                dist.all_reduce(answer, dist.ReduceOp.MAX, group=self._group)
+                dist.all_reduce(answer, dist.ReduceOp.MAX, group=self._groups[validated])
                 self._agreed = int(answer)
         return self._agreed > 0
 

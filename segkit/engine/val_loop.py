@@ -66,7 +66,7 @@ class ValLoop(BaseLoop):
         share_buffers(self.runner.model)
         self.runner.model.eval()
         self._losses = {}
-        stop = self.runner.stop_request
+        stop = request = self.runner.stop_request
         if not may_stop(self.runner.optim_wrapper):  # the training goes on to its next update, so this is done first
             stop = None
         for index, batch in enumerate(one_pass(self.dataloader)):
@@ -74,8 +74,9 @@ class ValLoop(BaseLoop):
                 break
             if batch is not None:
                 self.run_iter(index, batch)
-        # The processes have unequally many batches: they ask each other once, before they add up their counts.
-        if stop is not None and stop.agreed():
+        # The processes have unequally many batches: they ask each other once, before they add up their counts. So they
+        # meet where there is time to wait, not at the sums.
+        if request is not None and request.agreed(validated=True) and stop is not None:
             return {}
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
         metrics.update(self._mean_losses())

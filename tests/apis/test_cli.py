@@ -1,4 +1,7 @@
 """How the tools end."""
+import subprocess
+import sys
+
 import pytest
 
 from segkit.apis.cli import message_of, run
@@ -73,3 +76,28 @@ def test_path_that_cannot_be_written_is_the_user_s_to_mend(tmp_path, capsys):
 def test_other_error_of_the_system_is_a_defect():
     with pytest.raises(ConnectionRefusedError):
         run(fails(ConnectionRefusedError(111, 'refused')), [])
+
+
+BROKEN = """
+import os, sys
+from segkit.apis.cli import run
+def main(argv):
+    sys.stdin.read()
+    if argv:
+        read, write = os.pipe()
+        os.close(read)
+        os.write(write, b'x')
+    while True:
+        print('x' * 1000)
+run(main)
+"""
+
+
+@pytest.mark.parametrize('whose, status', [([], 0), (['own'], 1)])
+def test_a_broken_pipe_is_no_error_where_it_is_that_of_the_reader(whose, status):
+    tool = subprocess.Popen([sys.executable, '-c', BROKEN, *whose], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+    if not whose:
+        tool.stdout.close()
+    err = tool.communicate()[1] if whose else (tool.stdin.close(), tool.stderr.read())[1]
+    assert (tool.wait(), 'BrokenPipeError' in err) == (status, bool(whose))

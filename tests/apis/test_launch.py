@@ -70,6 +70,18 @@ def test_what_follows_from_an_error_is_not_said(start):
     assert ended(start(code)) == (2, '', 'error: a.png: no.\n')
 
 
+LOST = "LostProcessError('another process is gone (closed).\\nWhy.\\nThe last one is a.pth\\ngo on with: x')"
+
+
+def test_a_process_that_lost_another_speaks_where_that_one_said_nothing(start):
+    lost = f"from segkit.errors import LostProcessError\nfail({LOST} if rank else DataError('a.png: no.'))"
+    assert ended(start(lost.replace('fail(', 'rank or sys.exit(0)\nfail('))) == (
+        2, '', 'error: another process is gone (closed).\nWhy.\nThe last one is a.pth\ngo on with: x\n')
+    status, _, err = ended(start(lost.replace('fail(', 'rank or os.kill(os.getpid(), signal.SIGKILL)\nfail(')))
+    assert status == 137 and err.splitlines()[1:] == ['The last one is a.pth', 'go on with: x']
+    assert ended(start(lost)) == (2, '', 'error: a.png: no.\n')
+
+
 def test_a_defect_keeps_the_first_trace(start):
     status, _, err = ended(start('time.sleep(rank / 2)\nfail(ZeroDivisionError(rank))', limits=(20., 20.)))
     assert status == 1 and err.count('Traceback') == 1

@@ -50,6 +50,18 @@ def test_seed_and_deterministic(tiny_config, tmp_path, capsys):
         assert 'randomness.seed' in error_of(train.main, [*args[:4], wrong, '--work-dir', tmp_path / 'x'], capsys)
 
 
+@pytest.mark.parametrize('option', [['--seed', '8'], ['--cfg-options', '+randomness.seed=8']])
+def test_another_seed_than_the_run_s_is_refused(tiny_config, tmp_path, capsys, option):
+    args = [tiny_config, '--work-dir', tmp_path / 'run', '--seed', '7']
+    train.main([*map(str, args), '--cfg-options', 'train_cfg.max_iters=2'])
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*') if path.suffix != '.log'}
+    err = error_of(train.main, [*args[:-2], '--resume', *option], capsys)
+    assert 'iter_2.pth: this run has seed 7, and 8 was asked for.' in err
+    now = {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*') if path.suffix != '.log'}
+    assert now == before  # what says the seed in the folder too
+    train.main([*map(str, args), '--resume', '--cfg-options', 'train_cfg.max_iters=4'])
+
+
 def test_work_dir_is_the_command_line_s_then_the_config_s_then_by_name(tiny_config, tmp_path, monkeypatch):
     from segkit.apis.arguments import load
     monkeypatch.chdir(tmp_path)
@@ -68,6 +80,23 @@ def test_missing_data_folder(tiny_config, tmp_path, capsys):
     assert '/nowhere/JPEGImages' in err
 
 
+@pytest.mark.parametrize('override, said', [
+    ('+train_dataloader.dataset.bad_samples=skp', "bad_samples: expected 'error', 'skip'"),
+    ('+val_dataloader.dataset.bad_samples=skp', "bad_samples: expected 'error', 'skip'"),
+    ('+compile.backbon=True', "the model has no part 'backbon'"),
+    ('custom_hooks=[dict(type="EMAHook",begin_iter=99)]', 'begin_iter is 99, but the training ends at 6'),
+    ('optim_wrapper.optimizer.lr=-1', 'Invalid learning rate'),
+    ('load_from=/nowhere.pth', '/nowhere.pth')])
+def test_a_start_that_is_refused_leaves_the_folder_s_run_as_it_was(trained, tmp_path, capsys, override, said):
+    config, _ = trained
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*') if path.name != 'train.log'}
+    err = error_of(train.main, [config, '--work-dir', tmp_path / 'run', '--cfg-options', override], capsys)
+    assert said in err
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / 'run').rglob('*')
+            if path.name != 'train.log'} == files
+    assert 'replaces its files' not in (tmp_path / 'run/train.log').read_text()
+
+
 def test_misspelt_override(tiny_config, capsys):
     err = error_of(train.main, [tiny_config, '--cfg-options', 'optim_wraper.optimizer.lr=1'], capsys)
     assert 'optim_wrapper.optimizer.lr' in err
@@ -78,12 +107,17 @@ def test_nothing_to_resume(tiny_config, tmp_path, capsys):
     assert not (tmp_path / 'new').exists()
 
 
-def test_resume_of_a_finished_run_says_so(trained, tmp_path, capsys):
-    config, _ = trained
+@pytest.mark.parametrize('last', [2, 3])
+def test_resume_of_a_finished_run_says_so(trained, tmp_path, capsys, last):
+    config, checkpoint = trained
+    before = checkpoint.stat().st_mtime_ns
     capsys.readouterr()
-    train.main([str(config), '--work-dir', str(tmp_path / 'run'), '--resume', '--cfg-options', 'train_cfg.max_iters=3'])
+    train.main([str(config), '--work-dir', str(tmp_path / 'run'), '--resume', '--cfg-options',
+                f'train_cfg.max_iters={last}'])
     out = capsys.readouterr().out
-    assert 'nothing is left to train: 3 iterations are done' in out and 'validation' not in out
+    assert (f'warning: nothing is left to train: 3 iterations are done, train_cfg.max_iters is {last}. Raise it to go '
+            'on.\n') in out and 'validation' not in out
+    assert checkpoint.stat().st_mtime_ns == before
 
 
 def test_start_in_the_folder_of_another_run_says_so(trained, tmp_path, capsys):

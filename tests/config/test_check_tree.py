@@ -32,6 +32,7 @@ SLIPS = [
     (('default_hooks', 'checkpoint', 'intervl'), 1, 'default_hooks.checkpoint.interval'),
     (('default_hooks', 'checkpoint', 'priorty'), 1, 'default_hooks.checkpoint.priority'),
     (('default_hooks', 'timer', 'x'), 1, 'It takes: priority'),
+    (('default_hooks', 'checkpiont'), dict(interval=5), 'Nearest: default_hooks.checkpoint'),
     (('default_hooks', 'logger'), dict(typ='ProgressHook'), "Is 'typ' meant?"),
     (('custom_hooks',), [dict(type='DistSamplerSeedHook'), dict(type='EMAHook', momntum=.1)],
      'custom_hooks.1.momentum'),

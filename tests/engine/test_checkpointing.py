@@ -80,6 +80,52 @@ def test_accumulation_of_the_checkpoint_is_that_of_the_run(run, tmp_path):
     run(resume=True, optim_wrapper__accumulative_counts=2).train()
 
 
+def test_data_of_another_length_are_said(run, capsys):
+    run(train_cfg__max_iters=2).train()
+    run(resume=True, train_cfg__max_iters=3).train()
+    assert 'the training data have' not in capsys.readouterr().out
+    run(resume=True, train_cfg__max_iters=4, **{'+train_dataloader__dataset__indices': 5}).train()
+    assert 'warning: the training data have 5 samples, and had 7 when the' in capsys.readouterr().out
+
+
+def test_the_best_score_is_that_of_a_file_that_is_there(run, tmp_path, capsys):
+    """MMEngine's log holds a best score too; what it belongs to lies elsewhere, if anywhere."""
+    run(train_cfg__max_iters=2).train()
+    saved = torch.load(tmp_path / 'run/iter_2.pth', weights_only=True)
+    saved['message_hub']['runtime_info'].update(best_score=99.0, best_ckpt='/nowhere/best_mIoU_iter_2.pth')
+    (tmp_path / 'theirs').mkdir()
+    torch.save(saved, tmp_path / 'theirs/iter_2.pth')
+    capsys.readouterr()
+    runner = run('theirs', resume=True, train_cfg__max_iters=4, train_cfg__val_interval=4)
+    runner.train()
+    out = capsys.readouterr().out
+    assert 'best mIoU - ' in out and '99.00' not in out
+    assert torch.load(tmp_path / 'theirs/best_mIoU.pth', weights_only=True)['meta']['iter'] == 4
+
+
+def test_the_seed_is_the_run_s_whatever_each_process_adds_to_it(run, tmp_path, monkeypatch):
+    """The second process of a run with diff_rank_seed, whose own seed is another than the one that is saved."""
+    monkeypatch.setattr('mmengine.runner.utils.get_rank', lambda: 1)
+    options = {'+randomness': dict(seed=3, diff_rank_seed=True), 'train_cfg__max_iters': 2}
+    runner = run(**options)
+    runner.set_randomness(**runner._randomness_cfg)
+    assert torch.initial_seed() == 4 and runner.seed == 3
+    runner.train()
+    assert runner.train_dataloader.sampler.seed == 3
+    assert ckpt.load_file(tmp_path / 'run/iter_2.pth')['meta']['seed'] == 3
+
+
+def test_a_seed_of_the_config_yields_to_the_run_s_and_is_written_so(run, tmp_path, capsys):
+    run(train_cfg__max_iters=2, **{'+randomness__seed': 7}).train()
+    runner = run(resume=True, train_cfg__max_iters=4, **{'+randomness__seed': 5})
+    runner.train()
+    assert 'seed 7 of the checkpoint is used, not 5 of the config' in capsys.readouterr().out
+    assert runner.seed == runner.train_dataloader.sampler.seed == 7
+    assert "'seed': 7" in (tmp_path / 'run/config.py').read_text().replace('seed=7', "'seed': 7")
+    assert 'seed: 7\n' in (tmp_path / 'run/environment.txt').read_text()
+    assert '"seed": 7' in ckpt.load_file(tmp_path / 'run/iter_4.pth')['meta']['config_json']
+
+
 PROCESS = """
 import sys, torch.distributed as dist
 from types import SimpleNamespace

@@ -1,5 +1,7 @@
 """Console: plain lines where output is kept, one rewritten line on a terminal, MMEngine's chatter left out."""
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -45,6 +47,30 @@ def test_live_says_nothing_elsewhere(logger, capsys, monkeypatch):
     terminal(monkeypatch, False)
     logger.handlers[0].live('iter 1')
     assert capsys.readouterr().out == ''
+
+
+READER_GOES = """
+import logging, sys
+from segkit.engine.console import Console
+logger = logging.Logger('test')
+logger.addHandler(Console())
+logger.addHandler(logging.FileHandler(sys.argv[1]))
+sys.stdin.read()
+for number in range(200):
+    logger.info('line %d', number)
+print('more of somebody else')
+"""
+
+
+def test_a_reader_that_goes_ends_nothing_but_the_lines(tmp_path):
+    """`train.py ... | head -2`: no word about it on stderr, status 0, and the log file is whole."""
+    run = subprocess.Popen([sys.executable, '-c', READER_GOES, str(tmp_path / 'log')], text=True,
+                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run.stdout.close()
+    run.stdin.close()
+    assert run.stderr.read() == '' and run.wait() == 0
+    run.stderr.close()
+    assert len((tmp_path / 'log').read_text().splitlines()) == 200
 
 
 def test_information_of_mmengine_is_left_out(logger, capsys):

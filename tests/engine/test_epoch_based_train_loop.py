@@ -54,6 +54,36 @@ def test_batch_numbers_begin_anew_with_each_epoch(by_epoch):
     assert numbers == [0, 1, 2, 0, 1, 2] and runner.iter == 6 and runner.epoch == 2
 
 
+@pytest.mark.parametrize('stop, saved, epochs_left', [(3, 'epoch_1', 3), (4, 'iter_4', 3)], ids=['between', 'within'])
+def test_goes_on_with_data_of_another_length(by_epoch, tmp_path, capsys, stop, saved, epochs_left):
+    """Epochs of 3 iterations, then of 2: those that are left have the samples of a run with 2 from its start."""
+    loop, fewer = dict(max_epochs=4, val_interval=9), {'+train_dataloader__dataset__indices': 5}
+    expected = walk(by_epoch(work_dir='fewer', loop=loop, **fewer))[2:8]
+    runner = by_epoch(loop=loop, default_hooks__checkpoint__interval=1)
+    call = runner.call_hook
+
+    def stops(name, **kwargs):
+        call(name, **kwargs)
+        if name == 'after_train_iter' and runner.iter + 1 == stop:
+            runner.stop_request.signal = 15
+
+    runner.call_hook = stops
+    with pytest.raises(SystemExit):
+        runner.train()
+    assert (tmp_path / 'run/last_checkpoint').read_text().endswith(f'{saved}.pth')
+    capsys.readouterr()
+    runner = by_epoch(loop=loop, resume=True, **fewer)
+    seen = walk(runner)
+    said = capsys.readouterr().out
+    assert 'the training data have 5 samples, and had 7' in said and 'an epoch has 2 iterations now, and had 3' in said
+    assert ('; epoch 2 begins anew' in said) is (saved == 'iter_4')
+    assert seen[:2 * epochs_left] == expected and len(seen) == 2 * epochs_left + 1
+    assert runner.iter == runner.max_iters == stop + 2 * epochs_left
+    # What it saves says where it is, although its iterations are no multiple of the epochs' length.
+    runner.train_loop.go_on(dict(epoch=3, iter=stop + 5, **runner.train_loop.position(3, stop + 5)))
+    assert runner.train_loop._first == 1 and 'anew' not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('key', ['max_epochs', 'val_interval'])
 def test_numbers_that_are_none(by_epoch, key):
     with pytest.raises(ConfigError, match=f'train_cfg.{key}: expected a number of epochs above 0, got 0'):

@@ -21,9 +21,12 @@ ITERATIONS = 10
 LENGTH = dict(train_cfg__max_iters=ITERATIONS, train_cfg__val_interval=3)
 EMA = dict(type='EMAHook', momentum=0.1)
 STOP = dict(type='EarlyStoppingHook', monitor='mIoU', patience=50)
+# No later score is better than the first, so that the rate falls at each validation from the second on.
+PLATEAU = dict(type='ReduceOnPlateauLR', monitor='mIoU', patience=0, factor=0.5, threshold=1e9, threshold_rule='abs')
 AMP = dict(optim_wrapper__type='AmpOptimWrapper')
 CASES = {
     'plain': {},
+    'seeds by process': {'+randomness': dict(seed=3, diff_rank_seed=True)},
     'ema': dict(custom_hooks=[EMA]),
     'amp': AMP,
     'gathered gradients': {'+optim_wrapper__accumulative_counts': 2},
@@ -33,6 +36,8 @@ CASES = {
     'adam': dict(optim_wrapper__optimizer=dict(_delete_=True, type='AdamW', lr=0.001)),
     'early stopping': dict(custom_hooks=[STOP]),
     'tables': dict(default_hooks__report=dict(type='RunReportHook', num_train_samples=2, num_val_samples=1)),
+    'plateau': dict(param_scheduler=[
+        dict(type='LinearLR', start_factor=0.1, begin=0, end=5, by_epoch=False), PLATEAU]),
     'warm-up': dict(param_scheduler=[
         dict(type='LinearLR', start_factor=0.1, begin=0, end=5, by_epoch=False),
         dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=5, by_epoch=False)]),
@@ -92,6 +97,12 @@ def broken_off(run, folder, behind, **overrides):
         runner.train()
 
 
+def last_rate(folder):
+    """The learning rate at the end of a run, over the one that is stated."""
+    group = torch.load(folder / f'iter_{ITERATIONS}.pth', weights_only=True)['optimizer']['param_groups'][-1]
+    return group['lr'] / group['initial_lr']
+
+
 def go_on(run, folder, **overrides):
     runner = run(folder, resume=True, **{**LENGTH, **overrides})
     batches = Batches()
@@ -109,6 +120,7 @@ def test_every_switch(run, tmp_path, same, case):
     broken_off(run, 'parts', 7, **CASES[case])
     seen = go_on(run, 'parts', **CASES[case])
     assert sorted(seen) == [6, 7, 8, 9]
+    assert case != 'plateau' or last_rate(tmp_path / 'whole') == pytest.approx(0.25)  # after 6 and 9 of 3, 6, 9 and 10
     assert all(torch.equal(seen[i], batches.seen[i]) for i in seen)
     same(tmp_path / 'whole', tmp_path / 'parts')
 
@@ -116,7 +128,7 @@ def test_every_switch(run, tmp_path, same, case):
 @pytest.mark.parametrize('behind', [2, 3, 5, 9])
 def test_every_place(run, tmp_path, same, behind):
     """Before the first validation, between a step and its validation, in the middle of a round, before the end."""
-    settings = dict(custom_hooks=[EMA, STOP], default_hooks__checkpoint__interval=1)
+    settings = dict(custom_hooks=[EMA, STOP], default_hooks__checkpoint__interval=1, param_scheduler=[PLATEAU])
     run('whole', **LENGTH, **settings).train()
     broken_off(run, 'parts', behind, **settings)
     go_on(run, 'parts', **settings)

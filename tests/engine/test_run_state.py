@@ -61,6 +61,7 @@ def test_log_state_is_plain_and_comes_back():
     hub.update_info('best_score', 5.0)
     state = run_state._log_state(hub)
     assert len(state['log_scalars']['train/loss']) == run_state.KEPT_SCALARS
+    assert len(run_state._log_state(hub, 120)['log_scalars']['train/loss']) == 120  # all of a longer interval
     fresh = MessageHub('b-hub')
     fresh.update_info('best_score', 6.0)
     run_state.restore_log(fresh, state)

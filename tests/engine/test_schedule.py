@@ -38,6 +38,28 @@ def test_iterations_in_a_training_of_epochs():
         fill_ends(dict(type='PolyLR', by_epoch=False), EPOCHS)
 
 
+PLATEAU = dict(type='ReduceOnPlateauLR', monitor='mIoU')
+
+
+@pytest.mark.parametrize('given, training, filled', [
+    ({}, ITERS, dict(rule='greater', end=10**9)), (dict(monitor='val/loss'), ITERS, dict(rule='less', end=10**9)),
+    (dict(by_epoch=False, rule='less'), ITERS, dict(end=10**9)),
+    (dict(by_epoch=False, begin=20, end=90), ITERS, dict(rule='greater')),
+    ({}, EPOCHS, dict(rule='greater')), (dict(begin=2), EPOCHS, dict(rule='greater'))], ids=str)
+def test_a_schedule_that_follows_a_score_fits_either_training(given, training, filled):
+    assert fill_ends({**PLATEAU, **given}, training) == {**PLATEAU, **given, **filled, 'by_epoch': True}
+
+
+@pytest.mark.parametrize('given, training, said', [
+    (dict(begin=2), ITERS, 'begin of ReduceOnPlateauLR counts epochs, but train_cfg counts iterations'),
+    (dict(begin=2, end=9, by_epoch=True), ITERS, 'begin and end of'),
+    (dict(by_epoch=False), EPOCHS, 'counts iterations, but train_cfg counts epochs'),
+    (dict(monitor='speed'), ITERS, "whether a greater 'speed' is better cannot be told")], ids=str)
+def test_what_a_schedule_that_follows_a_score_cannot_count(given, training, said):
+    with pytest.raises(ConfigError, match=said):
+        fill_ends({**PLATEAU, **given}, training)
+
+
 def test_built_schedules_are_left_alone():
     built = object()
     assert fill_ends([built], ITERS) == [built]

@@ -100,6 +100,16 @@ def test_nothing_is_saved_twice(run, tmp_path):
     assert written == ['iter_2.pth', 'best_mIoU.pth', 'iter_4.pth']
 
 
+@pytest.mark.parametrize('at, saved', [(2, 3), (3, 4)])  # within an interval, and where weights alone were saved
+def test_what_a_stop_saves_can_be_gone_on_from(run, whole, tmp_path, at, saved):
+    options = dict(default_hooks__checkpoint=dict(save_optimizer=False, save_param_scheduler=False))
+    stopped(run('cut', **options), 'before_train_iter', at)
+    state = torch.load(tmp_path / f'cut/iter_{saved}.pth', weights_only=True)
+    assert {'optimizer', 'param_schedulers', 'message_hub'} <= set(state)
+    run('cut', resume=True).train()
+    same_weights(whole(run), tmp_path / 'cut/iter_6.pth')
+
+
 def test_before_the_first_iteration_nothing_is_saved(run, tmp_path, capsys):
     stopped(run(), 'before_train', 0)
     assert 'at iteration 0 of 6; nothing was saved, since no iteration was done' in capsys.readouterr().out

@@ -4,12 +4,13 @@ from segkit.engine.hooks.checkpoint_hook import CheckpointHook
 from segkit.engine.hooks.dead_class_hook import DeadClassHook
 from segkit.engine.hooks.early_stopping_hook import EarlyStoppingHook
 from segkit.engine.hooks.ema_hook import EMAHook
+from segkit.engine.hooks.param_scheduler_hook import ParamSchedulerHook
 from segkit.engine.hooks.progress_hook import ProgressHook
 from segkit.engine.hooks.run_report_hook import RunReportHook
 from segkit.engine.hooks.runtime_info_hook import RuntimeInfoHook
 from segkit.engine.hooks.seg_visualization_hook import SegVisualizationHook
 
 __all__ = [
-    'BadSamplesHook', 'CheckpointHook', 'DeadClassHook', 'EMAHook', 'EarlyStoppingHook', 'ProgressHook',
-    'RunReportHook', 'RuntimeInfoHook', 'SegVisualizationHook'
+    'BadSamplesHook', 'CheckpointHook', 'DeadClassHook', 'EMAHook', 'EarlyStoppingHook', 'ParamSchedulerHook',
+    'ProgressHook', 'RunReportHook', 'RuntimeInfoHook', 'SegVisualizationHook'
 ]

@@ -32,8 +32,8 @@ class BadSamplesHook(Hook):
         """Renew the table whenever there is something new to write."""
         for ledger in _ledgers(runner):
             ledger.on_change = lambda: _write(runner)
-            if ledger.files:  # found by the check
-                _write(runner)
+            if ledger.files and not isinstance(runner._train_loop, BaseLoop):  # found by the check; a training writes
+                _write(runner)  # its table once it is sure to begin
 
     def before_train(self, runner: Any) -> None:
         """Take up the account of the run that is resumed; the table of an earlier run that is not goes."""

@@ -14,6 +14,7 @@ from segkit.engine.stop_request import may_stop
 from segkit.errors import CheckpointError, ConfigError
 from segkit.registry import HOOKS
 
+BEST = ('best_name', 'best_score', 'best_iter', 'best_path')  # in the message hub
 GREATER = ('acc', 'iou', 'dice', 'fscore', 'precision', 'recall')
 EARLIER = 'earlier'  # where a run that starts anew puts the checkpoints it finds
 LESS = ('loss', 'error')  # looked for first: val/decode.loss_dice is a loss
@@ -27,7 +28,8 @@ class CheckpointHook(Hook):
     from it: at most two full checkpoints are kept unless asked otherwise, the best weights lie in ``best_mIoU.pth``
     without optimizer state, and an old checkpoint is removed after the new one was written, not before. Where
     gradients are gathered over several iterations, a checkpoint that falls between two updates is written at the next
-    update, with the number of that iteration. A training stopped by a signal within an epoch is in ``iter_N.pth``.
+    update, with the number of that iteration. A training stopped by a signal within an epoch is in ``iter_N.pth``, and
+    what is saved then can be gone on from whatever ``save_optimizer`` and ``save_param_scheduler`` say.
 
     Args:
         interval: Epochs or iterations between checkpoints; -1 saves only the last one.
@@ -81,7 +83,8 @@ class CheckpointHook(Hook):
         self.save_begin = save_begin
         self.best: dict[str, float] = {}
         self._due = False  # whether a checkpoint waits for the optimizer's next update
-        self._latest: Optional[tuple[int, str]] = None  # iteration and file of the state last saved or gone on from
+        # Iteration and file of the state last saved or gone on from, and whether all is in it.
+        self._latest: Optional[tuple[int, str, bool]] = None
 
     def before_train(self, runner: Any) -> None:
         """Find the folder; in a resumed run also the best scores so far and the checkpoints to count."""
@@ -94,7 +97,10 @@ class CheckpointHook(Hook):
         self._due, self._latest = False, None
         source = getattr(runner, '_load_from', None)
         if runner.iter and source and os.path.realpath(os.path.dirname(source)) == os.path.realpath(self._folder):
-            self._latest = runner.iter, source
+            self._latest = runner.iter, source, True
+        if runner.iter:  # the best weights are those that lie here, whatever the log of the checkpoint says
+            for key in BEST:
+                runner.message_hub.runtime_info.pop(key, None)
         if runner.iter and is_main_process():
             for path in Path(self._folder).glob('best_*.pth'):
                 try:
@@ -127,8 +133,8 @@ class CheckpointHook(Hook):
 
     def after_stop(self, runner: Any) -> None:
         """Save what a signal stops, unless it is in a file already, and tell where it is."""
-        if runner.iter and (self._latest is None or self._latest[0] != runner.iter):
-            self._save_iteration(runner, runner.iter)
+        if runner.iter and (self._latest is None or self._latest[0] != runner.iter or not self._latest[2]):
+            self._save_iteration(runner, runner.iter, whole=True)
         runner.stop_request.saved = self._latest[1] if self._latest else None
 
     def after_train(self, runner: Any) -> None:
@@ -176,12 +182,13 @@ class CheckpointHook(Hook):
             runner.message_hub.update_info_dict(
                 dict(best_name=name, best_score=score, best_iter=iteration, best_path=str(path)))
 
-    def _save_iteration(self, runner: Any, number: int) -> None:
+    def _save_iteration(self, runner: Any, number: int, whole: bool = False) -> None:
         """Save after ``number`` iterations, which may be within an epoch."""
         name = 'iter_{}.pth' if self.by_epoch else self.filename_tmpl
-        self._save(runner, name.format(number), runner.epoch, number)
+        self._save(runner, name.format(number), runner.epoch, number, whole)
 
-    def _save(self, runner: Any, name: str, epochs: int, iterations: int) -> None:
+    def _save(self, runner: Any, name: str, epochs: int, iterations: int, whole: bool = False) -> None:
+        optimizer, schedulers = self.save_optimizer or whole, self.save_param_scheduler or whole
         for hook in runner.hooks:
             if hasattr(hook, 'before_save'):  # in all processes
                 hook.before_save(runner)
@@ -194,10 +201,9 @@ class CheckpointHook(Hook):
         old = self._kept[:-self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
         self._kept = self._kept[len(old):]
         path = os.path.join(self._folder, name)
-        runner.save_checkpoint(self._folder, name, save_optimizer=self.save_optimizer,
-                               save_param_scheduler=self.save_param_scheduler,
+        runner.save_checkpoint(self._folder, name, save_optimizer=optimizer, save_param_scheduler=schedulers,
                                meta=dict(epoch=epochs, iter=iterations), by_epoch=self.by_epoch)
-        self._due, self._latest = False, (iterations, path)
+        self._due, self._latest = False, (iterations, path, optimizer and schedulers)
         if is_main_process():
             files.write_text(os.path.join(runner.work_dir, 'last_checkpoint'), path)
             for n in old:

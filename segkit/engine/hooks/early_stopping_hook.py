@@ -4,6 +4,7 @@ from typing import Any, Optional
 
 from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
 
 from segkit.engine.hooks.checkpoint_hook import better
 from segkit.errors import ConfigError
@@ -65,18 +66,23 @@ class EarlyStoppingHook(Hook):
         self.patience = patience
         self.stopping_threshold = stopping_threshold
 
-    def before_train(self, runner: Any) -> None:
-        """In a resumed run, take up the count.
+    def before_run(self, runner: Any) -> None:
+        """Look whether a training can be ended so, before it writes anything.
 
         Raises:
-            ConfigError: If the run does not validate.
+            ConfigError: If the run does not validate, or its loop cannot be ended early.
         """
+        if not isinstance(runner._train_loop, BaseLoop):  # a test
+            return
         if runner.val_loop is None:
             raise ConfigError('EarlyStoppingHook waits for validations, and the config has no val_dataloader.\n'
                               'Add one with val_cfg and val_evaluator, or take the hook out.')
         if not hasattr(runner.train_loop, 'stop_training'):
             raise ConfigError(f'EarlyStoppingHook: {type(runner.train_loop).__name__} of train_cfg cannot be stopped '
                               'early; it has no attribute stop_training.')
+
+    def before_train(self, runner: Any) -> None:
+        """In a resumed run, take up the count."""
         state = dict(best=None, waited=0, last=None, counted_at=0)
         if runner.iter:
             state.update((runner.message_hub.runtime_info.get(STATE) or {}).get(self.monitor) or {})

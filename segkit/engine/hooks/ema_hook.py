@@ -3,6 +3,7 @@ import inspect
 from typing import Any, Optional
 
 from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
 from torch import Tensor, nn
 
 from segkit.checkpoint import load_weights
@@ -72,13 +73,18 @@ class EMAHook(Hook):
 
     # -- averaging -----------------------------------------------------------------------------------------------
 
-    def before_train(self, runner: Any) -> None:
-        """Start the average from the weights of the model, or as it was in the checkpoint."""
+    def before_run(self, runner: Any) -> None:
+        """Look whether the average will ever begin, before a training writes anything."""
+        if not isinstance(runner._train_loop, BaseLoop):  # a test
+            return
         last = runner.max_epochs if self.begin_epoch else runner.max_iters
         if (self.begin_epoch or self.begin_iter) > last:
             raise ConfigError(f'EMAHook: begin_{"epoch" if self.begin_epoch else "iter"} is '
                               f'{self.begin_epoch or self.begin_iter}, but the training ends at {last}; nothing would '
                               'be averaged.')
+
+    def before_train(self, runner: Any) -> None:
+        """Start the average from the weights of the model, or as it was in the checkpoint."""
         self._model = bare(runner.model)
         try:
             self.ema_model = MODELS.build(self.average_cfg, default_args=dict(model=self._model))

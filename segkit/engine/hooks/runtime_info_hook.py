@@ -6,6 +6,7 @@ from typing import Any, Optional
 import torch
 from mmengine.dist import all_gather_object, all_reduce, get_world_size
 from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
+from mmengine.runner import BaseLoop
 
 from segkit.engine.amp_optim_wrapper import AmpOptimWrapper
 from segkit.engine.last_checkpoint import find_last_checkpoint
@@ -29,7 +30,8 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
     checkpoints untouched. (A gradient that is not finite is no error: a dynamic loss scale leaves that update out.)
 
     Raises:
-        SegkitError: At a logged iteration or in front of a checkpoint, if a loss since the last was NaN or infinite.
+        SegkitError: At a logged iteration, or in front of a checkpoint or a validation, if a loss since the last was
+            NaN or infinite.
     """
 
     def before_run(self, runner: Any) -> None:
@@ -48,6 +50,15 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
             self._pending.append((runner.iter + 1, values, _images(data_batch)))
         if runner.is_logged_iter():
             self.record(runner)
+
+    def before_val_epoch(self, runner: Any) -> None:
+        """In a training, refuse to validate spoilt weights: their scores say nothing, and the first would be the best.
+
+        This hook's priority lets it see the trained weights, before EMAHook puts its average in their place.
+        """
+        if isinstance(runner._train_loop, BaseLoop) and runner.iter:
+            self.record(runner)
+            self.check_weights(runner)
 
     def record(self, runner: Any) -> None:
         """Record what is pending; all processes have to call this at the same iteration.
@@ -76,7 +87,7 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
     def check_weights(self, runner: Any) -> None:
         """Refuse weights that are not finite, which the latest update may leave though its loss was finite.
 
-        The checkpoint hook asks before it saves. It takes as long as reading the weights once.
+        It is asked before a checkpoint and before a validation, and takes as long as reading the weights once.
 
         Raises:
             SegkitError: If a weight is NaN or infinite.
@@ -84,7 +95,7 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
         finite = [weight.detach().isfinite().all() for weight in bare(runner.model).parameters()]
         if finite and not bool(torch.stack(finite).all()):  # the same in all processes, which update alike
             raise SegkitError('weights are NaN or infinite after the update of the latest iteration, whose loss was '
-                              f'finite; they are not saved.\n{_what_to_do(runner)}')
+                              f'finite; they are neither validated nor saved.\n{_what_to_do(runner)}')
 
 
 def _images(batch: Any) -> list[str]:

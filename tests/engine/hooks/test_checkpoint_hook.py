@@ -196,7 +196,7 @@ def test_spoilt_weights_are_not_saved(run, tmp_path):
     import torch
 
     from segkit.errors import SegkitError
-    runner = run()
+    runner = run(train_cfg__val_interval=100)
     step = runner.train_loop.run_iter
 
     def spoil(batch):
@@ -205,7 +205,6 @@ def test_spoilt_weights_are_not_saved(run, tmp_path):
             next(runner.model.parameters()).data[0] = torch.inf  # as an update does whose loss was finite
 
     runner.train_loop.run_iter = spoil
-    runner.train_loop.val_interval = 100
     with pytest.raises(SegkitError, match='is nan at iteration 4') as caught:
         runner.train()
     assert (tmp_path / 'run/iter_2.pth').exists() and not (tmp_path / 'run/iter_4.pth').exists()

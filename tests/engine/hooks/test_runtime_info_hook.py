@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from torch import multiprocessing as mp
 
@@ -145,6 +146,32 @@ def test_process_whose_loss_it_was_is_named_by_all(tmp_path):
     said = [(tmp_path / f'said{rank}').read_text() for rank in (0, 1)]
     assert said[0] == said[1]
     assert said[0].startswith('loss is nan at iteration 1 in process 1 of 2; its images: 1.jpg.\n')
+
+
+class Spoils(Hook):
+    """Makes a weight NaN after the update of an iteration, as a rate that is too high does."""
+
+    priority = 'LOWEST'
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == 3:
+            with torch.no_grad():
+                next(runner.model.parameters()).fill_(float('nan'))
+
+
+@pytest.mark.parametrize('hooks', [[], [dict(type='EMAHook', momentum=0.5)]], ids=['plain', 'average'])
+@pytest.mark.parametrize('spoilt, said', [
+    ('loss', 'loss is nan at iteration 2'), ('weights', 'weights are NaN or infinite after the update')])
+def test_spoilt_weights_are_neither_validated_nor_kept_as_the_best(run, tmp_path, capsys, hooks, spoilt, said):
+    # No checkpoint and no logged iteration in front of the validation at 3.
+    runner = run(default_hooks__logger__interval=50, default_hooks__checkpoint__interval=50, custom_hooks=hooks,
+                 optim_wrapper__optimizer__lr=1e30 if spoilt == 'loss' else 0.01)
+    if spoilt == 'weights':
+        runner.register_hook(Spoils())
+    with pytest.raises(SegkitError, match=said):
+        runner.train()
+    assert runner.iter == 3 and 'validation at' not in capsys.readouterr().out
+    assert not list((tmp_path / 'run').glob('*.pth'))
 
 
 def test_gradients_that_overflow_are_no_error(hook, runner):
