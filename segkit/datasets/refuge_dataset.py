@@ -1,0 +1,34 @@
+"""REFUGE."""
+from segkit.datasets.base_seg_dataset import BaseSegDataset
+from segkit.registry import DATASETS
+
+
+@DATASETS.register_module()
+class REFUGEDataset(BaseSegDataset):
+    """REFUGE, optic disc and cup of the retina: 2 classes and background.
+
+    Reference: Orlando et al., REFUGE Challenge: A Unified Framework for Evaluating Automated Methods for Glaucoma
+    Assessment from Fundus Photographs, Medical Image Analysis 2020. The class ' Optic Cup' begins with a space, as in
+    MMSegmentation, whose checkpoints and configs spell it so. Different from there, the suffixes can be chosen.
+
+    Args:
+        img_suffix: What follows the name in an image's file name.
+        seg_map_suffix: What follows the name in a mask's file name.
+        reduce_zero_label: Read 0 as void and k + 1 as class k; the files are not stored so.
+        **kwargs: As for :class:`BaseSegDataset`.
+
+    Shape:
+        - a sample: as :class:`BaseSegDataset` gives it.
+
+    Raises:
+        ConfigError, DataError: As :class:`BaseSegDataset` does.
+    """
+
+    METAINFO = dict(
+        classes=('background', ' Optic Cup', 'Optic Disc'),
+        palette=[[120, 120, 120], [6, 230, 230], [56, 59, 120]])
+
+    def __init__(self, img_suffix: str = '.png', seg_map_suffix: str = '.png', reduce_zero_label: bool = False,
+                 **kwargs) -> None:
+        super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, reduce_zero_label=reduce_zero_label,
+                         **kwargs)
