@@ -1,7 +1,5 @@
 """What a model computes: scores, predictions, losses and gradients, from equal weights and inputs."""
-import hashlib
 import importlib
-import json
 import math
 import os
 
@@ -9,6 +7,29 @@ import torch
 from mmengine.structures import PixelData
 
 from parity import inputs as given
+from parity.digests import digest
+
+
+def read(package, request):
+    """What the files of a request say: for each the digest of its model, on segkit's side also that of its run."""
+    found = []
+    for file in request['files']:
+        try:
+            found.append(_read(package, file))
+        except Exception as error:  # a file that is refused is a finding
+            text = ' '.join(str(error).split())
+            found.append(dict(error=f'{type(error).__name__}: {text[:300]}'))
+    return found
+
+
+def _read(package, file):
+    cfg = config(package, file)
+    told = dict(key=key_of(cfg.model.to_dict()), slide=cfg.model.test_cfg.mode == 'slide',
+                align_corners=cfg.model.decode_head.align_corners, depth=cfg.model.backbone.get('depth', 0))
+    if package == 'segkit':
+        from parity import train_side
+        told['run'] = train_side.run_key(file, cfg)
+    return told
 
 
 def model(package, request):
@@ -20,22 +41,29 @@ def model(package, request):
             ``double``, whether to compute in float64.
 
     Returns:
-        For 'mmseg' dict(key), the digest of the model's config; for 'segkit' the differences.
+        For 'segkit' the differences, or how far it came and the error.
     """
-    cfg = read(package, request['file'])
-    net = build(package, cfg)
+    cfg = config(package, request['file']).model
     if package == 'mmseg':
+        net = build(package, cfg)
         given.fill(net)
         torch.save(dict(meta={}, state_dict=net.state_dict()), request['weights'])
         torch.save(compute(package, net, **options(request)), request['outputs'])
-        return dict(key=key_of(cfg))
+        return {}
     from segkit.checkpoint import load_file, load_weights, state_dict_of
-    load_weights(net, state_dict_of(load_file(request['weights'])), source=request['file'])
-    found = compute(package, net, **options(request))
-    wanted = torch.load(request['outputs'], weights_only=True, mmap=True)
-    for name in ('weights', 'outputs'):
-        os.unlink(request[name])
-    return differences(wanted, found)
+    stage = 'build'
+    try:
+        net = build(package, cfg)
+        stage = 'weights'
+        load_weights(net, state_dict_of(load_file(request['weights'])), source=request['file'])
+        stage = 'outputs'
+        found = compute(package, net, **options(request))
+        return differences(torch.load(request['outputs'], weights_only=True, mmap=True), found)
+    except Exception as error:  # how far it came is part of the finding
+        return dict(stage=stage, error=f'{type(error).__name__}: {" ".join(str(error).split())[:300]}')
+    finally:
+        for name in ('weights', 'outputs'):
+            os.unlink(request[name])
 
 
 def options(request):
@@ -61,15 +89,13 @@ def thinned(logits):
     return [float(f'{value:.7g}') for value in flat[::len(flat) // 24][:24].tolist()]
 
 
-def read(package, file):
-    """The model's config in a file, as a plain dict."""
+def config(package, file):
+    """The config in a file."""
     if package == 'mmseg':
         from mmengine.config import Config
-        cfg = Config.fromfile(file)
-    else:
-        from segkit.config import load_config
-        cfg = load_config(file, say=lambda line: None)
-    return cfg._cfg_dict.to_dict()['model']
+        return Config.fromfile(file)
+    from segkit.config import load_config
+    return load_config(file, say=lambda line: None)
 
 
 def key_of(cfg):
@@ -78,7 +104,7 @@ def key_of(cfg):
     cfg.pop('pretrained', None)
     cfg['backbone'].pop('init_cfg', None)
     cfg['data_preprocessor'].pop('size', None)
-    return hashlib.sha256(json.dumps(cfg, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return digest(cfg)
 
 
 def build(package, cfg):
