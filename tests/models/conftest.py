@@ -18,6 +18,27 @@ def mmseg_numbers() -> dict:
 
 
 @pytest.fixture(scope='session')
+def mmseg_outputs() -> SimpleNamespace:
+    """What MMSegmentation's parts give for ``draw.weights`` and ``draw.feats(5, ...)``: check(name, module, input)."""
+    recorded = json.loads((DATA / 'mmseg_heads.json').read_text())
+
+    def check(name: str, module: torch.nn.Module, inputs) -> None:
+        with torch.no_grad():
+            outs = module(inputs)
+        outs = outs if isinstance(outs, tuple) else (outs,)
+        assert sum(p.numel() for p in module.parameters()) == recorded[f'{name}_parameters']
+        assert len(module.state_dict()) == recorded[f'{name}_keys']
+        assert len(outs) == len(recorded[name])
+        for out, wanted in zip(outs, recorded[name]):
+            assert list(out.shape) == wanted['shape']
+            ends = torch.cat([out.flatten()[:4], out.flatten()[-4:]])
+            torch.testing.assert_close(ends, torch.tensor(wanted['first'] + wanted['last']), rtol=1e-4, atol=1e-5)
+            assert out.double().norm().item() == pytest.approx(wanted['norm'], rel=1e-5)
+
+    return SimpleNamespace(check=check)
+
+
+@pytest.fixture(scope='session')
 def mmseg_keys() -> dict:
     """Key -> shape of MMSegmentation's DeepLabV3 R50-D8 checkpoint for 21 classes."""
     rows = (line.split('\t') for line in (DATA / 'mmseg_deeplabv3_r50-d8_voc21.tsv').read_text().splitlines())
@@ -26,7 +47,8 @@ def mmseg_keys() -> dict:
 
 @pytest.fixture(scope='session')
 def draw() -> SimpleNamespace:
-    """Makers of inputs: image(seed, h, w), labels(seed, n, h, w, k), scores(seed, n, k, h, w), weights(model), ..."""
+    """Makers of inputs: image(seed, h, w), labels(seed, n, h, w, k), scores(seed, n, k, h, w),
+    feats(seed, *shapes), weights(model), ..."""
 
     def image(seed: int, h: int, w: int) -> torch.Tensor:
         return torch.from_numpy(np.random.RandomState(seed).randint(0, 256, (3, h, w)).astype(np.uint8))
@@ -39,6 +61,10 @@ def draw() -> SimpleNamespace:
 
     def scores(seed: int, n: int, k: int, h: int, w: int) -> torch.Tensor:
         return torch.from_numpy(np.random.RandomState(seed).standard_normal((n, k, h, w)).astype(np.float32) * 3)
+
+    def feats(seed: int, *shapes: tuple) -> tuple:
+        rng = np.random.RandomState(seed)
+        return tuple(torch.from_numpy(rng.standard_normal(shape).astype(np.float32)) for shape in shapes)
 
     def weights(model: torch.nn.Module) -> torch.nn.Module:
         rng, state = np.random.RandomState(7), model.state_dict()
@@ -62,7 +88,7 @@ def draw() -> SimpleNamespace:
             sample.gt_sem_seg = PixelData(data=labels)
         return sample
 
-    return SimpleNamespace(image=image, labels=labels, scores=scores, weights=weights, sample=sample)
+    return SimpleNamespace(image=image, labels=labels, scores=scores, feats=feats, weights=weights, sample=sample)
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-from segkit.models.backbones import resnet  # noqa: F401
+from segkit.models.backbones import mobilenet_v2, resnet  # noqa: F401

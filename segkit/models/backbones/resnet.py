@@ -2,18 +2,18 @@
 from typing import Optional, Sequence, Union
 
 from mmcv.cnn import build_conv_layer, build_norm_layer
-from mmengine.model import BaseModule, Sequential
+from mmengine.model import Sequential
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit.errors import ConfigError
 from segkit.models.backbones.resnet_blocks import BasicBlock, Bottleneck, ResidualBlock
-from segkit.models.backbones.stride_plan import STAGE_STRIDES, STEM_STRIDE, block_rates, stage_rates, stage_strides
+from segkit.models.backbones.stride_plan import block_rates, stage_rates, stage_strides
+from segkit.models.backbones.strided_stages import StridedStages
 from segkit.registry import BACKBONES
 
 
 @BACKBONES.register_module()
-class ResNet(BaseModule):
+class ResNet(StridedStages):
     """ResNet whose last stages can trade their stride for dilation.
 
     There are two ways to say by how much the image shrinks. ``output_stride`` is one knob: a stage that would
@@ -74,6 +74,8 @@ class ResNet(BaseModule):
         ConfigError: If an argument is out of its range, or both ways to set the stride are used.
     """
 
+    stem_stride = 4  # the first convolution and the max pooling halve the size once each
+    natural_strides = (1, 2, 2, 2)
     arch_settings: dict[int, tuple[type[ResidualBlock], tuple[int, ...]]] = {
         18: (BasicBlock, (2, 2, 2, 2)),
         34: (BasicBlock, (3, 4, 6, 3)),
@@ -108,11 +110,7 @@ class ResNet(BaseModule):
         if depth not in self.arch_settings:
             raise ConfigError(f'{type(self).__name__}: depth is {depth!r}; it can be '
                               f'{", ".join(map(str, self.arch_settings))}. Set model.backbone.depth.')
-        if init_cfg is not None and pretrained is not None:
-            raise ConfigError(f'{type(self).__name__}: both init_cfg and pretrained ({pretrained!r}) say how the '
-                              'weights start.\nKeep model.backbone.init_cfg and drop model.backbone.pretrained.')
-        if pretrained is not None:
-            init_cfg = dict(type='Pretrained', checkpoint=pretrained)
+        init_cfg = self.start_of(init_cfg, pretrained)
         block_init_cfg = None
         block, stage_blocks = self.arch_settings[depth]
         if init_cfg is None:
@@ -127,6 +125,7 @@ class ResNet(BaseModule):
 
         self.norm_eval = norm_eval
         self.frozen_stages = frozen_stages
+        self.num_stages = num_stages
         self.deep_stem = deep_stem
         self.out_indices = tuple(out_indices)
         self.stage_blocks = stage_blocks[:num_stages]
@@ -148,15 +147,10 @@ class ResNet(BaseModule):
                 blocks.append(block(inplanes, planes, shortcut, style, with_cp, conv_cfg, norm_cfg, block_init_cfg))
                 inplanes = planes * block.expansion
             self.add_module(f'layer{i + 1}', Sequential(*blocks))  # MMEngine's hands init_weights on to the blocks
-        self._arrange(strides, rates)
+        self.arrange(strides, rates)
         self.out_channels = tuple(base_channels * 2**i * block.expansion for i in self.out_indices)
         self.unbuilt = tuple(f'layer{i + 1}.' for i in range(num_stages, 4))  # a pretrained file has these too
-        self._freeze_stages()
-
-    @property
-    def stages(self) -> list[Sequential]:
-        """The built stages, in order."""
-        return [getattr(self, f'layer{i + 1}') for i in range(len(self.stage_blocks))]
+        self.freeze_stages()
 
     def _check_ranges(self, num_stages: int, style: str) -> None:
         name = type(self).__name__
@@ -164,11 +158,7 @@ class ResNet(BaseModule):
             raise ConfigError(f'{name}: num_stages is {num_stages!r}; it can be 1 to 4.')
         if style not in ('pytorch', 'caffe'):
             raise ConfigError(f"{name}: style is {style!r}; it can be 'pytorch' or 'caffe'.")
-        if not self.out_indices or not all(0 <= i < num_stages for i in self.out_indices):
-            raise ConfigError(f'{name}: out_indices is {self.out_indices}; with num_stages={num_stages} it can hold '
-                              f'0 to {num_stages - 1}.')
-        if not -1 <= self.frozen_stages <= num_stages:
-            raise ConfigError(f'{name}: frozen_stages is {self.frozen_stages}; it can be -1 to {num_stages}.')
+        self.check_stages()
 
     def _plan(self, strides: Optional[Sequence[int]], dilations: Optional[Sequence[int]], output_stride: Optional[int],
               style: str, multi_grid: Optional[Sequence[int]],
@@ -181,12 +171,12 @@ class ResNet(BaseModule):
                               f'strides={strides}, dilations={dilations} were given too.\n'
                               'Keep either model.backbone.output_stride or the other two.')
         if by_knob:
-            strides = stage_strides(output_stride, num_stages)
-            dilations = stage_rates(strides)
+            strides = stage_strides(output_stride, self.natural_strides[:num_stages], self.stem_stride)
+            dilations = stage_rates(strides, self.natural_strides)
             # With the stride on the 3x3, that convolution still reads the grid of the stage before; with the stride
             # ahead of it ('caffe') it does not, and its first rate must be the stage's own.
             contract = style == 'pytorch' if contract is None else contract
-        strides = STAGE_STRIDES[:num_stages] if strides is None else strides
+        strides = self.natural_strides[:num_stages] if strides is None else strides
         dilations = (1,) * num_stages if dilations is None else dilations
         if not len(strides) == len(dilations) == num_stages:
             raise ConfigError(f'{name}: strides={tuple(strides)} and dilations={tuple(dilations)} must have one entry '
@@ -236,44 +226,6 @@ class ResNet(BaseModule):
             layers.insert(0, nn.AvgPool2d(1, ceil_mode=True, count_include_pad=False))
         return nn.Sequential(*layers)
 
-    def _arrange(self, strides: Sequence[int], rates: Sequence[Sequence[Sequence[int]]]) -> None:
-        self.output_stride = STEM_STRIDE
-        for stage, stride, rates_here in zip(self.stages, strides, rates):
-            for j, (block, block_rate) in enumerate(zip(stage, rates_here)):
-                block.set_stride(stride if j == 0 else 1)
-                block.set_rates(block_rate)
-            self.output_stride *= stride
-
-    def set_output_stride(self, output_stride: int) -> None:
-        """Let the same weights compute the same function on a finer or coarser grid, in place.
-
-        Every convolution keeps its spacing in pixels of the image: one that reads a grid twice as fine gets twice
-        the rate. From 16 to 8 and back that is what ``output_stride`` would have built. The averaging shortcuts of
-        V1d have no such equivalent; their window shrinks with the stride.
-
-        Raises:
-            ConfigError: If a rate would not be a whole number.
-        """
-        strides, rates = stage_strides(output_stride, len(self.stages)), []
-        old_grid = new_grid = STEM_STRIDE
-        for stage, stride in zip(self.stages, strides):
-            rates.append([])
-            for j, block in enumerate(stage):
-                old_stride, new_stride = block.strided_conv.stride[0], stride if j == 0 else 1
-                new_rates = []
-                for conv in block.spatial_convs:
-                    ahead = conv is block.strided_conv  # it reads the grid ahead of the stride
-                    old, new = (old_grid, new_grid) if ahead else (old_grid * old_stride, new_grid * new_stride)
-                    spacing = conv.dilation[0] * old
-                    if spacing % new:
-                        raise ConfigError(
-                            f'{type(self).__name__}: a convolution with rate {conv.dilation[0]} at stride {old} has '
-                            f'no equal at stride {new}.\nFor output_stride={output_stride} build the model with it.')
-                    new_rates.append(spacing // new)
-                rates[-1].append(new_rates)
-                old_grid, new_grid = old_grid * old_stride, new_grid * new_stride
-        self._arrange(strides, rates)
-
     def forward(self, img: Tensor) -> tuple[Tensor, ...]:
         """(N, in_channels, H, W) -> for each of ``out_indices`` (N, out_channels[i], H / s, W / s), rounded up."""
         x = self.stem(img) if self.deep_stem else self.relu(getattr(self, self.norm1_name)(self.conv1(img)))
@@ -285,23 +237,9 @@ class ResNet(BaseModule):
                 outs.append(x)
         return tuple(outs)
 
-    def train(self, mode: bool = True) -> 'ResNet':
-        """Switch to training or evaluation; frozen parts and, with ``norm_eval``, batch norms stay in evaluation."""
-        super().train(mode)
-        self._freeze_stages()
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
-
-    def _freeze_stages(self) -> None:
-        if self.frozen_stages < 0:
-            return
-        stem = [self.stem] if self.deep_stem else [self.conv1, getattr(self, self.norm1_name)]
-        for module in stem + self.stages[:self.frozen_stages]:
-            module.eval()
-            module.requires_grad_(False)
+    @property
+    def stem_modules(self) -> list[nn.Module]:
+        return [self.stem] if self.deep_stem else [self.conv1, getattr(self, self.norm1_name)]
 
 
 @BACKBONES.register_module()

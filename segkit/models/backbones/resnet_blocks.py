@@ -1,13 +1,11 @@
 """The two residual blocks of ResNet, whose stride and rates can be changed after they are built."""
-from contextlib import contextmanager, nullcontext
-from typing import Iterator, Optional, Sequence
+from typing import Optional, Sequence
 
-import torch
-import torch.utils.checkpoint
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from segkit.models.layers.recomputed import recomputed
 
 
 class ResidualBlock(BaseModule):
@@ -61,31 +59,10 @@ class ResidualBlock(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) -> (N, planes * expansion, H / stride, W / stride), rounded up."""
-        if self.with_cp and torch.is_grad_enabled():
-            if torch.compiler.is_compiling():
-                return torch.utils.checkpoint.checkpoint(self._residual, x, use_reentrant=False)
-            return torch.utils.checkpoint.checkpoint(
-                self._residual, x, use_reentrant=False,
-                context_fn=lambda: (nullcontext(), self._statistics_untouched()))
-        return self._residual(x)
+        return recomputed(self, self._residual, x) if self.with_cp else self._residual(x)
 
     def _residual(self, x: Tensor) -> Tensor:
         raise NotImplementedError
-
-    @contextmanager
-    def _statistics_untouched(self) -> Iterator[None]:
-        # The second computation sees the same batch again: it must not enter the running statistics twice. They are
-        # left in place, because the backward pass compares what both computations kept.
-        norms = [m for m in self.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-        before = [(norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
-        for norm in norms:
-            norm.momentum = 0.0
-        try:
-            yield
-        finally:
-            for norm, momentum, count in before:
-                norm.momentum = momentum
-                norm.num_batches_tracked.copy_(count)
 
 
 class BasicBlock(ResidualBlock):

@@ -3,31 +3,33 @@ from typing import Optional, Sequence
 
 from segkit.errors import ConfigError
 
-STEM_STRIDE = 4  # the first convolution and the max pooling halve the size once each
-STAGE_STRIDES = (1, 2, 2, 2)
 
-
-def stage_strides(output_stride: int, num_stages: int) -> list[int]:
+def stage_strides(output_stride: int, natural: Sequence[int], stem_stride: int) -> list[int]:
     """The stride of each stage, so that none shrinks the image below ``1 / output_stride``.
+
+    Args:
+        output_stride: 8, 16 or 32.
+        natural: The stride that each stage has in the network for ImageNet.
+        stem_stride: By how much the image has shrunk before the first stage.
 
     Raises:
         ConfigError: If ``output_stride`` is not 8, 16 or 32.
     """
     if output_stride not in (8, 16, 32):
         raise ConfigError(f'model.backbone.output_stride is {output_stride!r}; it can be 8, 16 or 32.')
-    strides, reached = [], STEM_STRIDE
-    for stride in STAGE_STRIDES[:num_stages]:
+    strides, reached = [], stem_stride
+    for stride in natural:
         stride = stride if reached * stride <= output_stride else 1
         reached *= stride
         strides.append(stride)
     return strides
 
 
-def stage_rates(strides: Sequence[int]) -> list[int]:
-    """The rate of each stage: doubled from the first stage on that was denied its stride."""
+def stage_rates(strides: Sequence[int], natural: Sequence[int]) -> list[int]:
+    """The rate of each stage: doubled from each stage on that was denied its natural stride."""
     rates, rate = [], 1
-    for natural, stride in zip(STAGE_STRIDES, strides):
-        rate = rate * natural // stride
+    for wanted, stride in zip(natural, strides):
+        rate = rate * wanted // stride
         rates.append(rate)
     return rates
 

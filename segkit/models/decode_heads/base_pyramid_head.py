@@ -36,8 +36,11 @@ class BasePyramidHead(BaseDecodeHead):
             nn.AdaptiveAvgPool2d(1), ConvModule(self.in_channels, branch_channels, 1, **layers))
         self.aspp_modules = nn.ModuleList(
             ConvModule(self.in_channels, branch_channels, 1, **layers) if rate == 1 else
-            ConvModule(self.in_channels, branch_channels, 3, padding=rate, dilation=rate, **layers)
-            for rate in self.dilations)
+            self._atrous_branch(branch_channels, rate, layers) for rate in self.dilations)
+
+    def _atrous_branch(self, channels: int, rate: int, layers: dict) -> nn.Module:
+        """A branch of a rate above 1, which keeps the size; ``layers`` are ConvModule's keywords."""
+        return ConvModule(self.in_channels, channels, 3, padding=rate, dilation=rate, **layers)
 
     @staticmethod
     def dilations_at(output_stride: int) -> tuple[int, ...]:
@@ -57,9 +60,10 @@ class BasePyramidHead(BaseDecodeHead):
     def set_dilations(self, dilations: Sequence[int]) -> None:
         """Change the rates and keep the weights."""
         self.dilations = tuple(dilations)
-        for module, rate in zip(self.aspp_modules, self.dilations):
-            if rate != 1:
-                module.conv.dilation = module.conv.padding = (rate, rate)
+        for branch, rate in zip(self.aspp_modules, self.dilations):
+            for conv in branch.modules():
+                if isinstance(conv, nn.Conv2d) and conv.kernel_size == (3, 3):
+                    conv.dilation = conv.padding = (rate, rate)
 
     def single_value_norms(self) -> list[nn.Module]:
         return list(self.image_pool.modules())

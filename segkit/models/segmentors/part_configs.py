@@ -86,6 +86,12 @@ def head_config(cfg: dict, shared: dict, backbone: nn.Module, place: str) -> dic
         if (list(wanted) if isinstance(wanted, (list, tuple)) else wanted) != offered:
             raise ConfigError(f'{place}.in_channels is {wanted}, but {type(backbone).__name__} gives {offered} at '
                               f'in_index={in_index}; {_maps(backbone)}.\nLeave in_channels out: the backbone tells it.')
+    if takes(cls, 'c1_in_channels') and hasattr(backbone, 'out_channels'):
+        finest = backbone.out_channels[0]
+        if cfg.setdefault('c1_in_channels', finest) not in (0, finest):
+            raise ConfigError(f"{place}.c1_in_channels is {cfg['c1_in_channels']}, but the first feature map of "
+                              f'{type(backbone).__name__} has {finest}; {_maps(backbone)}.\n'
+                              'Leave c1_in_channels out: the backbone tells it.')
     if hasattr(cls, 'dilations_at') and cfg.get('dilations') is None:
         stride = getattr(backbone, 'output_stride', None)
         if stride is None:
