@@ -32,14 +32,14 @@ def samples(package, request):
 
 
 def batch(package, request):
-    """One batch of samples of different sizes through the preprocessor.
+    """One batch of samples through the preprocessor; in training of different sizes, else those of the first one's size.
 
     Args:
         package: 'mmseg' writes it into a file; 'segkit' reads that and compares.
         request: As for :func:`samples`, and ``outputs``, a file; ``training``; ``preprocessor``, changes of the file's.
 
     Returns:
-        For 'segkit' dict(sizes, shape, gap, labels): sizes in the batch, its shape, the largest difference of a value,
+        For 'segkit' dict(images, sizes, shape, gap, labels): number and sizes of the images, its shape, the largest difference of a value,
         and whether the labels are equal.
     """
     cfg = config(package, request['file'])
@@ -48,6 +48,8 @@ def batch(package, request):
     preprocessor = importlib.import_module(f'{package}.registry').MODELS.build(
         dict(cfg.model.data_preprocessor, **request['preprocessor']))
     training = request['training']
+    if not training:  # where MMSegmentation wants one size in a batch, and pads that
+        packed = [one for one in packed if one['inputs'].shape == packed[0]['inputs'].shape]
     sizes = sorted({tuple(one['inputs'].shape[-2:]) for one in packed})
     if package == 'mmseg':
         from mmengine.dataset import pseudo_collate
@@ -60,7 +62,7 @@ def batch(package, request):
     os.unlink(request['outputs'])
     data = preprocessor(seg_collate(packed, stack_labels=training), training)
     same = torch.equal(torch.cat(wanted['labels']).long(), data['labels']) if training else None
-    return dict(sizes=sizes, shape=list(data['inputs'].shape), labels=same,
+    return dict(images=len(packed), sizes=sizes, shape=list(data['inputs'].shape), labels=same,
                 gap=(wanted['inputs'] - data['inputs']).abs().max().item())
 
 

@@ -77,10 +77,20 @@ def _loss(package, cfg, dtype):
     logits = torch.from_numpy(np.random.RandomState(5).standard_normal((2, CLASSES, *SIZE)) * 2).to(dtype)
     logits.requires_grad_()
     labels = torch.cat([given.labels(i, *SIZE, CLASSES) for i in range(2)])
-    value = loss(logits, labels, ignore_index=255)
-    value = value.mean()
+    value = _call(package, cfg['type'], loss, logits, labels)
     value.backward()
     return value.item(), logits.grad
+
+
+def _call(package, name, loss, logits, labels):
+    """The loss. Two of MMSegmentation's classes need arguments of their own."""
+    if package == 'mmseg' and name == 'OhemCrossEntropy':  # takes no ignore_index
+        return loss(logits, labels)
+    if package == 'mmseg' and name == 'FocalLoss':  # on a CPU it fails on labels, and takes one-hot maps
+        valid = labels != 255
+        maps = torch.nn.functional.one_hot(labels.where(valid, 0 * labels), CLASSES).permute(0, 3, 1, 2)
+        return loss(logits, maps.to(logits), weight=valid.flatten().to(logits))
+    return loss(logits, labels, ignore_index=255)
 
 
 def _head(package, sampler, dtype):

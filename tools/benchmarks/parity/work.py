@@ -1,0 +1,55 @@
+"""Results kept between runs, and how far a run is."""
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Optional, TypeVar
+
+T = TypeVar('T')
+ROOT = Path(__file__).parents[3]
+AFTERWARDS = ('report.py', 'record.py')  # what only tells of results
+
+
+class Work:
+    """A folder of results, each of which counts only for the code that made it.
+
+    Args:
+        folder: Where they lie; made if it is not there.
+        sides: What both sides run on; other versions make other results.
+    """
+
+    def __init__(self, folder: Path, sides: Sequence[dict]) -> None:
+        state = hashlib.sha256(json.dumps(list(sides), sort_keys=True).encode())
+        for top in (ROOT / 'segkit', Path(__file__).parent):
+            for path in sorted(top.rglob('*.py')):
+                if path.name not in AFTERWARDS:
+                    state.update(path.read_bytes())
+        self.state = state.hexdigest()[:12]
+        self.folder = folder / self.state
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.scratch = self.folder / 'scratch'
+        self.scratch.mkdir(exist_ok=True)
+
+    def get(self, kind: str, key: str) -> Optional[Any]:
+        """A result of an earlier run, or None."""
+        path = self.folder / f'{kind}-{key}.json'
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def put(self, kind: str, key: str, value: Any) -> Any:
+        """Keep a result, and return it."""
+        path = self.folder / f'{kind}-{key}.json'
+        part = path.with_suffix('.part')
+        part.write_text(json.dumps(value))
+        part.rename(path)
+        return value
+
+
+def progress(items: Sequence[T], what: str, name: Callable[[T], str] = str) -> Iterator[T]:
+    """Go through items; before each say its number, its name and about how long the rest takes."""
+    began = time.monotonic()
+    for done, item in enumerate(items):
+        left = (time.monotonic() - began) / done * (len(items) - done) if done else 0
+        rest = f', about {int(left) // 60}:{int(left) % 60:02d} left' if done else ''
+        print(f'{what} {done + 1} of {len(items)}{rest}: {name(item)}', flush=True)
+        yield item
