@@ -13,6 +13,7 @@ from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
 
 from segkit.errors import ConfigError
+from segkit.left_out import why_left_out
 
 SCOPE = 'segkit'
 
@@ -95,6 +96,9 @@ class SegkitRegistry(Registry):
         near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.6)
         if others:
             lines[0] = f"'{name}' is a {others[0]}, and a {self.name} is expected here."
+        reason = why_left_out(name.removeprefix('mmseg.'))
+        if reason and not others:
+            return f'{lines[0]}\nMMSegmentation has it; it is left out here: {reason}'
         if near:
             lines.append('Nearest: ' + ', '.join(near) + '.')
         own = sorted(self.module_dict) or self.names()

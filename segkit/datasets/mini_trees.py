@@ -108,7 +108,7 @@ def stored_labels(dataset: BaseSegDataset) -> tuple[list[int], list[int]]:
     if dataset.label_map:
         labels = apply_label_map(labels, dataset.label_map)
     void = np.flatnonzero(labels[0] == dataset.ignore_index).tolist()
-    if _first_of(dataset, WITHOUT_VOID):
+    if dataset.reduce_zero_label or _first_of(dataset, WITHOUT_VOID):
         void = [value for value in void if value != dataset.ignore_index]
     return np.flatnonzero((labels[0] < dataset.num_classes) & (labels[0] != dataset.ignore_index)).tolist(), void
 

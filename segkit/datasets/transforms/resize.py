@@ -139,6 +139,81 @@ class RandomResize(BaseTransform):
         return f'RandomResize(scale={self.scale}, ratio_range={self.ratio_range}, resize={self.resize})'
 
 
+@TRANSFORMS.register_module()
+class ResizeShortestEdge(BaseTransform):
+    """Resizes to a length of the short edge, or to a largest length of the long one where that would be exceeded.
+
+    Reference:
+        MMSegmentation's transform of this name, which follows detectron2's. As there, sides are rounded before the
+        ratio is kept, so that a very long photo may end some pixels below ``max_size``.
+
+    Args:
+        scale: Length of the short edge in pixels; of a pair the smaller one.
+        max_size: Largest length of the long edge, in pixels.
+
+    Shape:
+        As :class:`Resize` with ``keep_ratio``.
+
+    Raises:
+        ConfigError: If a length is not positive.
+    """
+
+    def __init__(self, scale: Union[int, tuple[int, int]], max_size: int) -> None:
+        self.short = min(_pair(scale, 'ResizeShortestEdge.scale'))
+        self.max_size, _ = _pair(max_size, 'ResizeShortestEdge.max_size')
+        self.resize = Resize(scale=1, keep_ratio=True)
+
+    def transform(self, results: dict) -> dict:
+        """Resize (H, W) to (h, w)."""
+        height, width = results['img'].shape[:2]
+        factor = self.short * 1.0 / min(height, width)
+        # The short edge is set, not multiplied, so that it is exact.
+        h, w = (self.short * 1.0, factor * width) if height < width else (factor * height, self.short * 1.0)
+        if max(h, w) > self.max_size:
+            factor = self.max_size * 1.0 / max(h, w)
+            h, w = h * factor, w * factor
+        self.resize.scale = (int(w + 0.5), int(h + 0.5))
+        return self.resize(results)
+
+    def __repr__(self) -> str:
+        return f'ResizeShortestEdge(scale={self.short}, max_size={self.max_size})'
+
+
+@TRANSFORMS.register_module()
+class ResizeToMultiple(BaseTransform):
+    """Resizes to the next multiples of a number, as little as that takes.
+
+    Reference:
+        MMSegmentation's transform of this name. It sets ``pad_shape`` there, though nothing was padded; not here.
+
+    Args:
+        size_divisor: What height and width shall be multiples of, in pixels.
+        interpolation: Of the image, as in :class:`Resize`; None is 'bilinear'.
+
+    Shape:
+        As :class:`Resize`, with h >= H and w >= W.
+
+    Raises:
+        ConfigError: If ``size_divisor`` is not positive, or ``interpolation`` is unknown.
+    """
+
+    def __init__(self, size_divisor: int = 32, interpolation: Optional[str] = None) -> None:
+        if not isinstance(size_divisor, int) or size_divisor < 1:
+            raise ConfigError(f'ResizeToMultiple.size_divisor must be a positive whole number; got {size_divisor}.')
+        self.resize = Resize(scale=1, interpolation=interpolation or 'bilinear')
+        self.size_divisor = size_divisor
+
+    def transform(self, results: dict) -> dict:
+        """Resize (H, W) to (h, w)."""
+        height, width = (-(-side // self.size_divisor) * self.size_divisor for side in results['img'].shape[:2])
+        self.resize.scale = (width, height)
+        return self.resize(results)
+
+    def __repr__(self) -> str:
+        return (f'ResizeToMultiple(size_divisor={self.size_divisor}, '
+                f'interpolation={self.resize.interpolation!r})')
+
+
 def _pair(value, name: str) -> Optional[tuple]:
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""Rotating a photo and its label maps."""
+"""Rotating a photo and its label maps, by any angle or by quarters."""
 from typing import Optional, Union
 
 import numpy as np
@@ -68,3 +68,57 @@ class RandomRotate(BaseTransform):
     def __repr__(self) -> str:
         return (f'RandomRotate(prob={self.prob}, degree={self.degree}, pad_val={self.pad_val}, '
                 f'seg_pad_val={self.seg_pad_val}, center={self.center}, auto_bound={self.auto_bound})')
+
+
+@TRANSFORMS.register_module()
+class RandomRotFlip(BaseTransform):
+    """Turns image and label maps by a random angle, or else by quarters and mirrors them, or leaves them.
+
+    Reference:
+        MMSegmentation's transform of this name, for slices of CT; the same random draws and the same image. There the
+        label maps are interpolated between neighbouring classes while they are turned, which makes labels that are in
+        neither; here each pixel takes the nearest one, as in TransUNet, whose augmentation this is.
+
+    Args:
+        rotate_prob: Probability in [0, 1] of turning by an angle.
+        flip_prob: Probability in [0, 1] of quarter turns and a mirror image, where it was not turned.
+        degree: Largest angle in degrees to either side, or (smallest, largest); positive is clockwise.
+
+    Shape:
+        img: (H, W, 3), label maps: (H, W); to (W, H) where a quarter turn was drawn. What comes from outside is 0, in
+        the label maps too: in CT that is background.
+
+    Raises:
+        ConfigError: If an argument is out of its range.
+    """
+
+    def __init__(self, rotate_prob: float = 0.5, flip_prob: float = 0.5,
+                 degree: Union[float, tuple[float, float]] = (-20, 20)) -> None:
+        if not 0 <= rotate_prob <= 1 or not 0 <= flip_prob <= 1:
+            raise ConfigError('RandomRotFlip.rotate_prob and flip_prob must be in [0, 1]; '
+                              f'got {rotate_prob} and {flip_prob}.')
+        self.degree = (-degree, degree) if isinstance(degree, (int, float)) else tuple(degree)
+        if len(self.degree) != 2 or isinstance(degree, (int, float)) and degree <= 0:
+            raise ConfigError(f'RandomRotFlip.degree must be a positive number or (smallest, largest); got {degree}.')
+        self.rotate_prob = rotate_prob
+        self.flip_prob = flip_prob
+
+    def transform(self, results: dict) -> dict:
+        """Turn or mirror (H, W), or leave it."""
+        fields = results.get('seg_fields', ())
+        turn = np.random.random_sample() < self.rotate_prob
+        if turn:
+            angle = np.random.uniform(min(self.degree), max(self.degree))
+            results['img'] = imrotate(results['img'], angle=angle)
+            for key in fields:
+                results[key] = imrotate(results[key], angle=angle, interpolation='nearest')
+        mirror = np.random.random_sample() < self.flip_prob  # drawn in any case, as MMSegmentation does
+        if mirror and not turn:
+            quarters, axis = np.random.randint(0, 4), np.random.randint(0, 2)
+            for key in ('img', *fields):
+                results[key] = np.ascontiguousarray(np.flip(np.rot90(results[key], quarters), axis=axis))
+            results['img_shape'] = results['img'].shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return (f'RandomRotFlip(rotate_prob={self.rotate_prob}, flip_prob={self.flip_prob}, degree={self.degree})')

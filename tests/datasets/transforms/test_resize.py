@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from segkit.datasets.transforms import RandomResize, Resize
+from segkit.datasets.transforms import RandomResize, Resize, ResizeShortestEdge, ResizeToMultiple
 from segkit.errors import ConfigError
 
 
@@ -93,3 +93,25 @@ def test_pillow_takes_8_bit_arrays_alone():
     with pytest.raises(ConfigError, match="backend='pillow' .* gt_seg_map is int32.\nTake backend='cv2'"):
         Resize(scale=(2, 2), backend='pillow')(dict(labels))
     assert (Resize(scale=(2, 2))(dict(labels))['gt_seg_map'] == 900).all()
+
+
+@pytest.mark.parametrize('size, expected', [((100, 200), (50, 100)), ((200, 100), (100, 50)),  # by the short edge
+                                            ((10, 90), (13, 117))])  # the long edge would be 450, then 13.3x120
+def test_shortest_edge_and_its_limit(size, expected):
+    found = ResizeShortestEdge(scale=50, max_size=120)(dict(img=np.zeros((*size, 3), np.uint8)))
+    assert found['img'].shape[:2] == found['img_shape'] == expected
+
+
+def test_to_multiple_enlarges_both_sides_and_the_labels():
+    results = dict(img=np.zeros((65, 32, 3), np.uint8), gt_seg_map=np.full((65, 32), 7, np.uint8),
+                   seg_fields=['gt_seg_map'])
+    found = ResizeToMultiple(size_divisor=32)(results)
+    assert found['img'].shape == (96, 32, 3) and found['gt_seg_map'].shape == found['img_shape'] == (96, 32)
+
+
+@pytest.mark.parametrize('build', [lambda: ResizeShortestEdge(scale=0, max_size=9), lambda: ResizeToMultiple(0),
+                                   lambda: ResizeShortestEdge(scale=9, max_size=-1), lambda: ResizeToMultiple(2.5),
+                                   lambda: ResizeToMultiple(interpolation='cubist')])
+def test_wrong_lengths_are_refused(build):
+    with pytest.raises(ConfigError):
+        build()

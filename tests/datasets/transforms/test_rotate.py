@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from segkit.datasets.transforms import RandomRotate
+from segkit.datasets.transforms import RandomRotate, RandomRotFlip
 from segkit.errors import ConfigError
 
 
@@ -47,3 +47,28 @@ def test_coin_and_angle_are_drawn_in_any_case():
 def test_wrong_arguments_are_refused(options):
     with pytest.raises(ConfigError, match='RandomRotate'):
         RandomRotate(**options)
+
+
+def test_rot_flip_leaves_turns_or_mirrors_and_never_makes_a_label():
+    mask = np.random.RandomState(0).choice([0, 4, 8], (20, 31)).astype(np.uint8)
+    given = dict(img=np.repeat(mask[..., None] * 20, 3, axis=2), gt_seg_map=mask, seg_fields=['gt_seg_map'])
+    kinds = set()
+    for seed in range(60):
+        np.random.seed(seed)
+        found = RandomRotFlip(degree=20)({**given})
+        labels = found['gt_seg_map']
+        assert set(np.unique(labels)) <= {0, 4, 8} and found['img'].shape[:2] == labels.shape
+        exact = np.array_equal(found['img'][..., 0], labels * 20)
+        kinds.add((labels.shape, exact, np.array_equal(labels, mask)))
+        if exact and not np.array_equal(labels, mask):
+            assert sorted(labels.ravel()) == sorted(mask.ravel())
+            assert found['img_shape'] == labels.shape
+    kinds.discard(((20, 31), False, True))  # turned by less than moves a label
+    assert kinds == {((20, 31), True, True), ((31, 20), True, False), ((20, 31), True, False),
+                     ((20, 31), False, False)}
+
+
+@pytest.mark.parametrize('options', [dict(rotate_prob=2), dict(flip_prob=-1), dict(degree=0), dict(degree=(1, 2, 3))])
+def test_wrong_arguments_of_rot_flip_are_refused(options):
+    with pytest.raises(ConfigError, match='RandomRotFlip'):
+        RandomRotFlip(**options)
