@@ -70,7 +70,8 @@ def test_loads_and_builds(path: Path):
     samples, height, width = 2, 64, 96
     with torch.device('meta'):
         logits = model.eval()(torch.empty(samples, 3, height, width), mode='tensor')
-    stride = cfg.model.backbone.output_stride
+    # The decoder of DeepLabV3+ brings the scores to the first feature map.
+    stride = 4 if 'c1_channels' in cfg.model.decode_head else cfg.model.backbone.output_stride
     assert logits.shape == (samples, cfg.model.num_classes, height // stride, width // stride)
 
 

@@ -22,6 +22,7 @@ SCHEMES = {  # tables of names and addresses that MMEngine carries
     'modelzoo://': 'torchvision_0.12.json',
     'open-mmlab://': 'openmmlab.json',
     'openmmlab://': 'openmmlab.json',
+    'mmcls://': 'mmcls.json',  # classifiers: their backbone's keys begin with 'backbone.'
 }
 CONNECT_SECONDS = 1.5  # how long a host may take to answer before we call ourselves offline
 READ_SECONDS = 30.0  # how long a download may stand still
@@ -36,7 +37,8 @@ def fetch(source: Union[str, Path]) -> Path:
     copy and renames it into place, so that none sees half of one.
 
     Args:
-        source: A file, an http(s) address, ``torchvision://resnet50`` or ``open-mmlab://resnet50_v1c``.
+        source: A file, an http(s) address, ``torchvision://resnet50``, ``open-mmlab://resnet50_v1c`` or
+            ``mmcls://mobilenet_v2``.
 
     Raises:
         CheckpointError: If there is no such file or name, the host does not answer within two seconds, or what

@@ -24,9 +24,10 @@ class Pretrained:
     its attribute ``unbuilt``.
 
     Args:
-        checkpoint: A file, an http(s) address, ``torchvision://resnet50`` or ``open-mmlab://resnet50_v1c``.
+        checkpoint: A file, an http(s) address, ``torchvision://resnet50``, ``open-mmlab://resnet50_v1c`` or
+            ``mmcls://mobilenet_v2``.
         prefix: Take only the weights whose key begins so, without it; 'backbone.' takes the backbone of a
-            segmentation model.
+            segmentation model, and is what None means for the classifiers of ``mmcls://``.
         map_location: Where the tensors are read to, as for ``torch.load``.
 
     Shape:
@@ -38,7 +39,7 @@ class Pretrained:
 
     def __init__(self, checkpoint: str, prefix: Optional[str] = None, map_location: str = 'cpu') -> None:
         self.checkpoint = checkpoint
-        self.prefix = prefix
+        self.prefix = 'backbone.' if prefix is None and checkpoint.startswith('mmcls://') else prefix
         self.map_location = map_location
 
     def __call__(self, module: nn.Module) -> None:

@@ -126,3 +126,17 @@ def test_the_real_layout_of_torchvision(tmp_path):
     model = ResNet(18, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'resnet18.pth')))
     model.init_weights()
     assert torch.equal(model.conv1.weight, torch.load(tmp_path / 'resnet18.pth')['conv1.weight'])
+
+
+def test_a_classifier_of_mmcls_gives_its_backbone(tmp_path, monkeypatch):
+    from segkit.models.backbones.mobilenet_v2 import MobileNetV2
+    theirs = MobileNetV2(widen_factor=0.25)
+    weights = {f'backbone.{key}': value for key, value in theirs.state_dict().items()}
+    weights |= {'backbone.conv2.conv.weight': torch.zeros(1280, 80, 1, 1), 'head.fc.weight': torch.zeros(10, 1280)}
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    (tmp_path / 'checkpoints').mkdir()
+    name = 'mobilenet_v2_batch256_imagenet_20200708-3b2dc3af.pth'
+    torch.save(dict(state_dict=weights), tmp_path / 'checkpoints' / name)
+    ours = MobileNetV2(widen_factor=0.25, pretrained='mmcls://mobilenet_v2')
+    ours.init_weights()
+    assert_equal(ours, theirs)

@@ -21,6 +21,15 @@ def _require_package(backend: str, owner: str) -> None:
                           f"Install it (pip install {PACKAGES[backend]}), or take 'cv2' or 'pillow'.")
 
 
+def _file_backend(owner: str, backend_args: Optional[dict], file_client_args: Optional[dict]) -> Optional[dict]:
+    """The file backend, also by its older name."""
+    if file_client_args is not None and backend_args is not None:
+        raise ConfigError(f'{owner}: file_client_args={file_client_args} is the older name of backend_args, and '
+                          f'backend_args={backend_args} is given too.\nKeep backend_args.')
+    args = backend_args if file_client_args is None else file_client_args
+    return None if args == dict(backend='disk') else args  # 'disk' is what local files were called then
+
+
 @TRANSFORMS.register_module()
 class LoadImageFromFile(BaseTransform):
     """Reads ``img_path`` into ``img``.
@@ -35,6 +44,7 @@ class LoadImageFromFile(BaseTransform):
         imdecode_backend: 'cv2', 'pillow', 'turbojpeg' or 'tifffile'.
         ignore_empty: Return None for a file that cannot be read, instead of an error.
         backend_args: File backend of MMEngine, e.g. ``dict(backend='petrel')``; None reads local files.
+        file_client_args: Older name of ``backend_args``.
 
     Shape:
         img: (H, W, 3) uint8 BGR. Also sets ``img_shape`` and ``ori_shape``, both (H, W).
@@ -50,7 +60,8 @@ class LoadImageFromFile(BaseTransform):
                  imdecode_backend: str = 'cv2',
                  ignore_empty: bool = False,
                  *,
-                 backend_args: Optional[dict] = None) -> None:
+                 backend_args: Optional[dict] = None,
+                 file_client_args: Optional[dict] = None) -> None:
         if imdecode_backend not in BACKENDS or color_type not in imread_flags:
             raise ConfigError(f"LoadImageFromFile.imdecode_backend knows {', '.join(BACKENDS)}, color_type "
                               f"{', '.join(imread_flags)};\ngot {imdecode_backend!r} and {color_type!r}.")
@@ -59,7 +70,7 @@ class LoadImageFromFile(BaseTransform):
         self.color_type = color_type
         self.imdecode_backend = imdecode_backend
         self.ignore_empty = ignore_empty
-        self.backend_args = backend_args
+        self.backend_args = _file_backend('LoadImageFromFile', backend_args, file_client_args)
 
     def transform(self, results: dict) -> Optional[dict]:
         """Add ``img`` (H, W, 3) to ``results``."""
@@ -121,6 +132,7 @@ class LoadAnnotations(BaseTransform):
     Args:
         reduce_zero_label: Whether 0 means "no class"; None takes the dataset's value.
         backend_args: File backend of MMEngine; None reads local files.
+        file_client_args: Older name of ``backend_args``.
         imdecode_backend: 'pillow' or 'cv2' (both read indices), or 'tifffile' for formats only that one reads.
         color_map: Colour to label, ``{(r, g, b): id}``, for masks stored as RGB.
 
@@ -137,10 +149,11 @@ class LoadAnnotations(BaseTransform):
                  reduce_zero_label: Optional[bool] = None,
                  backend_args: Optional[dict] = None,
                  imdecode_backend: str = 'pillow',
-                 color_map: Optional[dict] = None) -> None:
+                 color_map: Optional[dict] = None,
+                 file_client_args: Optional[dict] = None) -> None:
         _require_package(imdecode_backend, 'LoadAnnotations')
         self.reduce_zero_label = reduce_zero_label
-        self.backend_args = backend_args
+        self.backend_args = _file_backend('LoadAnnotations', backend_args, file_client_args)
         self.imdecode_backend = imdecode_backend
         self.color_map = color_map
 

@@ -117,3 +117,11 @@ def test_a_turned_photo_is_explained(pair, tmp_path):
     save(tmp_path / 'turned.png', np.ascontiguousarray(mask.T))
     with pytest.raises(DataError, match='EXIF'):
         LoadAnnotations()(LoadImageFromFile()({**results, 'seg_map_path': str(tmp_path / 'turned.png')}))
+
+
+def test_file_client_args_is_the_older_name_of_backend_args(tmp_path):
+    for cls in (LoadImageFromFile, LoadAnnotations):
+        assert cls(file_client_args=dict(backend='disk')).backend_args is None
+        assert cls(file_client_args=dict(backend='petrel')).backend_args == dict(backend='petrel')
+        with pytest.raises(ConfigError, match='Keep backend_args'):
+            cls(backend_args=dict(backend='http'), file_client_args=dict(backend='disk'))

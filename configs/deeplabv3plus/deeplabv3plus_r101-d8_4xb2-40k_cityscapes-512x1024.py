@@ -1,0 +1,8 @@
+"""DeepLabV3+, ResNetV1c-101, output stride 8, Cityscapes, crops of 512x1024.
+
+MMSegmentation publishes 80.21 / 81.82 mIoU (single scale / multi-scale and flip) for this recipe.
+Command: tools/dist_train.sh configs/deeplabv3plus/deeplabv3plus_r101-d8_4xb2-40k_cityscapes-512x1024.py 4
+Score here: not yet run.
+"""
+_base_ = ['./deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024.py']
+model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint='open-mmlab://resnet101_v1c')))

@@ -1,0 +1,7 @@
+"""DeepLabV3+, ResNetV1c-101, output stride 8, ADE20K, crops of 512x512.
+
+Command: tools/dist_train.sh configs/deeplabv3plus/deeplabv3plus_r101-d8_4xb4-80k_ade20k-512x512.py 4
+Score here: not yet run.
+"""
+_base_ = ['./deeplabv3plus_r50-d8_4xb4-80k_ade20k-512x512.py']
+model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint='open-mmlab://resnet101_v1c')))

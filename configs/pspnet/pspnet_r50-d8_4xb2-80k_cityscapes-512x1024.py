@@ -1,0 +1,11 @@
+"""PSPNet, ResNetV1c-50, output stride 8, Cityscapes, crops of 512x1024.
+
+MMSegmentation publishes 78.55 / 79.79 mIoU (single scale / multi-scale and flip) for this recipe.
+Command: tools/dist_train.sh configs/pspnet/pspnet_r50-d8_4xb2-80k_cityscapes-512x1024.py 4
+Score here: not yet run.
+"""
+_base_ = [
+    '../_base_/models/pspnet_r50-d8.py', '../_base_/datasets/cityscapes.py',
+    '../_base_/default_runtime.py', '../_base_/schedules/schedule_80k.py'
+]
+model = dict(num_classes=19, data_preprocessor=dict(size=(512, 1024)))

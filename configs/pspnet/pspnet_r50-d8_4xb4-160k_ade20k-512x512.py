@@ -1,0 +1,11 @@
+"""PSPNet, ResNetV1c-50, output stride 8, ADE20K, crops of 512x512.
+
+MMSegmentation publishes 42.48 / 43.44 mIoU (single scale / multi-scale and flip) for this recipe.
+Command: tools/dist_train.sh configs/pspnet/pspnet_r50-d8_4xb4-160k_ade20k-512x512.py 4
+Score here: not yet run.
+"""
+_base_ = [
+    '../_base_/models/pspnet_r50-d8.py', '../_base_/datasets/ade20k.py',
+    '../_base_/default_runtime.py', '../_base_/schedules/schedule_160k.py'
+]
+model = dict(num_classes=150)
