@@ -30,8 +30,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--configs', type=Path, required=True, metavar='DIR',
                    help="the folder of MMSegmentation's config files, with deeplabv3/ and _base_/ in it")
     p.add_argument('--data', type=Path, default=os.environ.get('SEGKIT_DATA'), metavar='DIR',
-                   help='a folder with VOC2012 and CamVid in it, for the samples (default: $SEGKIT_DATA, else generated '
-                   'scenes)')
+                   help='a folder with VOC2012 and CamVid in it, for the samples (default: $SEGKIT_DATA, else '
+                   'generated scenes)')
     p.add_argument('--only', metavar='PATTERN', help='only files whose METHOD/NAME.py has this in it; * stands for '
                    'anything. No page is written then, unless --out is given')
     p.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS, metavar='PART',
@@ -82,7 +82,7 @@ def compare(args: argparse.Namespace, names: list[str], peer: Answering, own: li
     configs = args.configs.resolve()
     sides = [peer.ask(dict(do='about')), own[0].ask(dict(do='about'))]
     work = Work(args.work_dir.resolve(), sides)
-    found: dict = dict(sides=sides, only=args.only, parts=list(args.parts))
+    found: dict = dict(sides=sides, only=args.only, state=work.state)
     found['files'] = upstream.read_files(configs, names, peer, own[0], work)
     if 'metric' in args.parts:
         found['metric'] = checks.compare_metric(peer, own[0])

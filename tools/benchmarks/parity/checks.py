@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from answering import Answering
+
 from parity.trees import make_trees
 from parity.work import Work
 

@@ -32,15 +32,15 @@ def samples(package, request):
 
 
 def batch(package, request):
-    """One batch of samples through the preprocessor; in training of different sizes, else those of the first one's size.
+    """One batch of samples through the preprocessor: of different sizes in training, else of the first one's.
 
     Args:
         package: 'mmseg' writes it into a file; 'segkit' reads that and compares.
         request: As for :func:`samples`, and ``outputs``, a file; ``training``; ``preprocessor``, changes of the file's.
 
     Returns:
-        For 'segkit' dict(images, sizes, shape, gap, labels): number and sizes of the images, its shape, the largest difference of a value,
-        and whether the labels are equal.
+        For 'segkit' dict(images, sizes, shape, gap, labels): number and sizes of the images, the batch's shape, the
+        largest difference of a value, and whether the labels are equal.
     """
     cfg = config(package, request['file'])
     dataset = _dataset(package, request)

@@ -2,6 +2,7 @@
 from pathlib import Path
 
 from answering import Answering
+
 from parity.upstream import groups
 from parity.work import Work, progress
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from answering import Answering
+
 from parity.upstream import groups
 from parity.work import Work, progress
 

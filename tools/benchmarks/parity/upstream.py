@@ -3,8 +3,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from answering import Answering
-from parity.work import Work
 
+from parity.work import Work
 from segkit.errors import ConfigError
 
 METHODS = ('deeplabv3', 'deeplabv3plus', 'pspnet', 'fcn')

@@ -8,7 +8,8 @@ from typing import Any, Optional, TypeVar
 
 T = TypeVar('T')
 ROOT = Path(__file__).parents[3]
-AFTERWARDS = ('report.py', 'record.py')  # what only tells of results
+# What only tells of results.
+AFTERWARDS = [Path(__file__).with_name(f'{name}.py') for name in ('report', 'report_checks', 'record', 'text')]
 
 
 class Work:
@@ -23,7 +24,7 @@ class Work:
         state = hashlib.sha256(json.dumps(list(sides), sort_keys=True).encode())
         for top in (ROOT / 'segkit', Path(__file__).parent):
             for path in sorted(top.rglob('*.py')):
-                if path.name not in AFTERWARDS:
+                if path not in AFTERWARDS:
                     state.update(path.read_bytes())
         self.state = state.hexdigest()[:12]
         self.folder = folder / self.state
