@@ -1,4 +1,5 @@
 """Pure tensor functions shared by heads, losses, segmentors and metrics."""
+from collections.abc import Callable, Iterator
 from typing import Optional
 
 import torch
@@ -6,6 +7,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+# Full-size scores (1, K, H, W), labels (1, H, W) and a weight of that image or None -> scalar.
+PerImage = Callable[[Tensor, Tensor, Optional[Tensor]], Tensor]
 
 
 def resize_logits(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
@@ -118,26 +122,28 @@ def mean_over_ranks(value: Tensor) -> Tensor:
     return total / dist.get_world_size()
 
 
-class _UpsampledCrossEntropy(torch.autograd.Function):
-    """Sum of the cross-entropy over the labels' pixels, one image at a time.
+class _SumOverImages(torch.autograd.Function):
+    """Sum of a function of full-size scores, one image at a time.
 
-    The gradient is taken together with the loss, while an image's full-size scores are at hand, and kept at the
+    The gradient is taken together with the value, while an image's full-size scores are at hand, and kept at the
     size of the small ones. So the memory is that of one image instead of the batch, and no full-size tensor
     waits for the backward pass.
     """
 
     @staticmethod
-    def forward(ctx, logits: Tensor, labels: Tensor, weight: Optional[Tensor], ignore_index: int,
+    def forward(ctx, logits: Tensor, labels: Tensor, weight: Optional[Tensor], function: PerImage,
                 align_corners: bool) -> Tensor:
-        total = logits.new_zeros((), dtype=torch.float64 if logits.dtype == torch.float64 else torch.float32)
+        total = logits.new_zeros((), dtype=torch.promote_types(logits.dtype, torch.float32))
         gradients = torch.empty_like(logits, dtype=total.dtype)
         for index in range(len(logits)):
+            one = slice(index, index + 1)
             # Scores of half precision are resized in full precision; that costs nothing at their size.
-            scores = logits[index:index + 1].detach().to(total.dtype).requires_grad_()
+            scores = logits[one].detach().to(total.dtype).requires_grad_()
             with torch.enable_grad():
-                loss = _resized_cross_entropy(scores, labels[index:index + 1], weight, ignore_index, align_corners)
-            gradients[index:index + 1], = torch.autograd.grad(loss, scores)
-            total += loss.detach()
+                full = resize_logits(scores, labels.shape[-2:], align_corners)
+                value = function(full, labels[one], None if weight is None else weight[one])
+            gradients[one], = torch.autograd.grad(value, scores)
+            total += value.detach()
         ctx.save_for_backward(gradients)
         ctx.dtype = logits.dtype
         return total
@@ -149,17 +155,41 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
         return (gradients * grad_output).to(ctx.dtype), None, None, None, None
 
 
-def _resized_cross_entropy(logits: Tensor, labels: Tensor, weight: Optional[Tensor], ignore_index: int,
-                           align_corners: bool) -> Tensor:
-    scores = resize_logits(logits, labels.shape[-2:], align_corners)
-    if scores.is_cuda and torch.are_deterministic_algorithms_enabled():
-        # The sum within the kernel is added up in no fixed order on CUDA, and torch refuses it in this mode.
-        return F.cross_entropy(scores, labels, weight=weight, ignore_index=ignore_index, reduction='none').sum()
-    return F.cross_entropy(scores, labels, weight=weight, ignore_index=ignore_index, reduction='sum')
+def full_size_scores(logits: Tensor, labels: Tensor, align_corners: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each image's scores (1, K, H, W), resized in at least float32, with its labels (1, H, W)."""
+    for scores, label in zip(logits.split(1), labels.split(1)):
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        yield resize_logits(scores, label.shape[-2:], align_corners), label
+
+
+def sum_over_images(function: PerImage, logits: Tensor, labels: Tensor, weight: Optional[Tensor] = None,
+                    align_corners: bool = False) -> Tensor:
+    """Sum over the images of a function of scores that are first resized to the labels' size, in float32.
+
+    Never more than one image's full-size scores and their graph exist; the gradient is computed here. It cannot be
+    differentiated twice.
+
+    Args:
+        function: Takes scores (1, K, H, W), labels (1, H, W) and that image's part of ``weight``; gives a scalar that
+            depends on the scores.
+        logits: (N, K, h, w).
+        labels: (N, H, W) int64.
+        weight: (N, ...), or None.
+        align_corners: As for :func:`resize_logits`.
+
+    Returns:
+        A scalar.
+    """
+    if torch.is_grad_enabled() and logits.requires_grad:
+        return _SumOverImages.apply(logits, labels, weight, function, align_corners)
+    parts = [None] * len(logits) if weight is None else weight.split(1)
+    images = full_size_scores(logits, labels, align_corners)
+    return torch.stack([function(scores, label, part) for (scores, label), part in zip(images, parts)]).sum()
 
 
 def upsampled_cross_entropy(logits: Tensor, labels: Tensor, weight: Optional[Tensor] = None,
-                            ignore_index: int = 255, align_corners: bool = False) -> Tensor:
+                            ignore_index: int = 255, align_corners: bool = False,
+                            pixel_weight: Optional[Tensor] = None) -> Tensor:
     """Sum over the valid pixels of the cross-entropy of scores that are first resized to the labels' size.
 
     Equal, to the order of summation, to ``F.cross_entropy(resize_logits(logits, ...), labels, reduction='sum')``;
@@ -171,14 +201,84 @@ def upsampled_cross_entropy(logits: Tensor, labels: Tensor, weight: Optional[Ten
         weight: (K,) factor of each class, or None.
         ignore_index: The label that is not counted.
         align_corners: As for :func:`resize_logits`.
+        pixel_weight: (N, H, W) factor of each pixel, or None.
 
     Returns:
         A scalar; 0, with gradients of 0, where no pixel is valid.
     """
     if weight is not None:
-        weight = weight.to(torch.float64 if logits.dtype == torch.float64 else torch.float32)
-    if torch.is_grad_enabled() and logits.requires_grad:
-        return _UpsampledCrossEntropy.apply(logits, labels, weight, ignore_index, align_corners)
-    images = zip(logits.split(1), labels.split(1))
-    return sum(_resized_cross_entropy(a.to(torch.promote_types(a.dtype, torch.float32)), b, weight, ignore_index,
-                                      align_corners) for a, b in images)
+        weight = weight.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def cross_entropy(scores: Tensor, label: Tensor, factor: Optional[Tensor]) -> Tensor:
+        # The sum within the kernel is added up in no fixed order on CUDA, and torch refuses it in deterministic mode.
+        if factor is None and not (scores.is_cuda and torch.are_deterministic_algorithms_enabled()):
+            return F.cross_entropy(scores, label, weight=weight, ignore_index=ignore_index, reduction='sum')
+        losses = F.cross_entropy(scores, label, weight=weight, ignore_index=ignore_index, reduction='none')
+        return losses.sum() if factor is None else (losses * factor).sum()
+
+    return sum_over_images(cross_entropy, logits, labels, pixel_weight, align_corners)
+
+
+def kth_smallest(values: Tensor, k: int) -> Tensor:
+    """The k-th smallest of (n,) values, k from 1 to n, without sorting them."""
+    if values.is_cuda and torch.are_deterministic_algorithms_enabled():  # kthvalue is refused: its index may vary
+        return values.sort()[0][k - 1]
+    return values.kthvalue(k)[0]
+
+
+@torch.no_grad()
+def unsure_pixels(logits: Tensor, labels: Tensor, thresh: float, min_kept: int, ignore_index: int = 255,
+                  align_corners: bool = False) -> Tensor:
+    """The valid pixels whose true class has a probability below a threshold.
+
+    The threshold is ``thresh``, or the probability of the ``min_kept`` + 1st least sure pixel where that is higher
+    (of the surest one, where fewer are valid).
+
+    Args:
+        logits: (N, K, h, w); for K = 1 the probability is that of a sigmoid, else of a softmax.
+        labels: (N, H, W) int64.
+        thresh: A probability.
+        min_kept: How many pixels there should be at least, over the batch.
+        ignore_index: The label that is not counted.
+        align_corners: As for :func:`resize_logits`.
+
+    Returns:
+        (N, H, W) bool.
+    """
+    valid = labels != ignore_index
+    known = labels.where(valid, torch.zeros_like(labels))[:, None]
+    found = []
+    for scores, classes in full_size_scores(logits, known, align_corners):
+        if scores.shape[1] == 1:
+            found.append((scores * (2 * classes - 1)).sigmoid()[:, 0])
+        else:
+            found.append(scores.softmax(1).gather(1, classes)[:, 0])
+    probability = torch.cat(found)
+    unsure = valid & (probability < thresh)
+    count = int(valid.sum())
+    if count and int(unsure.sum()) <= min_kept:  # else that many lie below thresh already
+        least = kth_smallest(probability[valid], min(min_kept, count - 1) + 1)
+        unsure |= valid & (probability < least)
+    return unsure
+
+
+def largest_pixels(losses: Tensor, labels: Tensor, kept: int, ignore_index: int = 255) -> Tensor:
+    """The ``kept`` valid pixels of the highest losses; of equal losses the first ones.
+
+    Args:
+        losses: (N, H, W).
+        labels: (N, H, W) int64.
+        kept: How many, over the batch.
+        ignore_index: The label that is not counted.
+
+    Returns:
+        (N, H, W) bool.
+    """
+    chosen = labels != ignore_index
+    values = losses[chosen]
+    if kept < len(values):
+        least = kth_smallest(values, len(values) - kept + 1)
+        above = values > least
+        above[(values == least).nonzero()[:kept - int(above.sum()), 0]] = True
+        chosen[chosen.clone()] = above
+    return chosen

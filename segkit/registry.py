@@ -30,12 +30,15 @@ class SegkitRegistry(Registry):
     Args:
         name: What the registry holds, in words that can stand in an error message.
         fallback: Searched, with one notice, when a name is not found here.
+        left_out: Names of MMSegmentation's that are not here on purpose, each with the reason.
         **kwargs: As for :class:`mmengine.registry.Registry`.
     """
 
-    def __init__(self, name: str, fallback: Optional[Registry] = None, **kwargs) -> None:
+    def __init__(self, name: str, fallback: Optional[Registry] = None, left_out: Optional[dict[str, str]] = None,
+                 **kwargs) -> None:
         super().__init__(name, scope=SCOPE, **kwargs)
         self.fallback = fallback
+        self.left_out = left_out or {}
 
     def names(self) -> list[str]:
         """Every name that :meth:`get` would find here, sorted."""
@@ -91,6 +94,8 @@ class SegkitRegistry(Registry):
             return None
 
     def _explain(self, name: str) -> str:
+        if name in self.left_out:
+            return f"'{name}' is not in segkit: {self.left_out[name]}"
         lines = [f"'{name}' is not a registered {self.name}."]
         others = [r.name for r in ALL if r is not self and name in r.names()]
         near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.6)
@@ -133,12 +138,18 @@ EVALUATOR = _child('EVALUATOR', 'evaluator', 'segkit.evaluation')
 VISUALIZERS = _child('VISUALIZERS', 'visualizer', 'segkit.visualization')
 VISBACKENDS = _child('VISBACKENDS', 'visualization backend', 'segkit.visualization')
 INFERENCERS = _child('INFERENCERS', 'inferencer', 'segkit.apis.mmseg_inferencer')
-TASK_UTILS = _child('TASK_UTILS', 'task utility')
+TASK_UTILS = _child('TASK_UTILS', 'task utility', 'segkit.models')
 
 BACKBONES = SegkitRegistry('backbone', fallback=MODELS, locations=['segkit.models'])
 DECODE_HEADS = SegkitRegistry('decode head', fallback=MODELS, locations=['segkit.models'])
-LOSSES = SegkitRegistry('loss', fallback=MODELS, locations=['segkit.models'])
+LOSSES = SegkitRegistry('loss', fallback=MODELS, locations=['segkit.models'], left_out=dict(
+    BoundaryLoss='it compares the edges that a PIDNet head draws with an edge map,\nand heads here learn from labels '
+                 'alone. Take it out of loss_decode.',
+    HuasdorffDisstanceLoss='it takes distance maps of every label on the CPU in each step.\nDiceLoss or LovaszLoss '
+                           'look at whole regions too.',
+    KLDivLoss='it compares two predictions, and a loss here gets scores and labels.\nTake it out of loss_decode.',
+    SiLogLoss='it measures depth, and heads here classify.\nTake it out of loss_decode.'))
 
 ALL = (BACKBONES, DECODE_HEADS, LOSSES, MODELS, DATASETS, TRANSFORMS, DATA_SAMPLERS, METRICS, HOOKS, LOOPS,
        VISUALIZERS, VISBACKENDS, OPTIMIZERS, OPTIM_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS,
-       WEIGHT_INITIALIZERS, LOG_PROCESSORS, MODEL_WRAPPERS, RUNNERS, INFERENCERS)
+       WEIGHT_INITIALIZERS, LOG_PROCESSORS, MODEL_WRAPPERS, RUNNERS, INFERENCERS, TASK_UTILS)

@@ -79,8 +79,10 @@ def kind_at(path: tuple[str, ...], node: Optional[dict] = None) -> Optional[regi
     if keys[-1] in ('val_evaluator', 'test_evaluator') and 'metrics' in (node or ()):
         return registry.EVALUATOR
     if keys[-1] in ('sampler', 'batch_sampler'):
-        in_loader = len(keys) > 1 and keys[-2].endswith('dataloader')
-        return registry.DATA_SAMPLERS if in_loader else None
+        owner = keys[-2] if len(keys) > 1 else ''
+        if keys[-1] == 'sampler' and owner in ('decode_head', 'auxiliary_head'):
+            return registry.TASK_UTILS
+        return registry.DATA_SAMPLERS if owner.endswith('dataloader') else None
     if keys[-1] in ('collate_fn', 'worker_init_fn') and len(keys) == 2:
         return FUNCTIONS
     if len(keys) == 2 and keys[0] == 'default_hooks':

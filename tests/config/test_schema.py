@@ -4,12 +4,13 @@ import pytest
 from segkit.config.check_tree import check_tree
 from segkit.config.schema import kind_at
 from segkit.errors import ConfigError
-from segkit.registry import DATA_SAMPLERS, LOOPS, TRANSFORMS
+from segkit.registry import DATA_SAMPLERS, LOOPS, TASK_UTILS, TRANSFORMS
 
 
 def test_the_place_decides_the_kind():
     assert kind_at(('train_dataloader', 'sampler')) is DATA_SAMPLERS
-    assert kind_at(('model', 'decode_head', 'sampler')) is None
+    assert kind_at(('model', 'decode_head', 'sampler')) is TASK_UTILS
+    assert kind_at(('model', 'auxiliary_head', '1', 'sampler')) is TASK_UTILS
     assert kind_at(('train_cfg',)) is LOOPS
     assert kind_at(('model', 'train_cfg')) is None
     assert kind_at(('train_dataloader', 'dataset', 'pipeline', '3')) is TRANSFORMS

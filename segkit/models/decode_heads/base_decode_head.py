@@ -1,6 +1,7 @@
 """What every decode head shares: choice of feature maps, classifier, loss and accuracy."""
+import inspect
 from abc import abstractmethod
-from typing import Optional, Sequence, Union
+from typing import Any, Optional, Sequence, Union
 
 import torch
 from mmengine.model import BaseModule
@@ -9,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit import ops
 from segkit.errors import ConfigError
-from segkit.registry import LOSSES
+from segkit.registry import LOSSES, TASK_UTILS
 
 
 class BaseDecodeHead(BaseModule):
@@ -37,7 +38,8 @@ class BaseDecodeHead(BaseModule):
         loss_decode: One loss or a list of them; losses of equal ``loss_name`` are added. Each name
             has 'loss' in it.
         ignore_index: The label that counts neither in the loss nor in the accuracy.
-        sampler: Only None.
+        sampler: Config of a pixel sampler, such as OHEMPixelSampler: each loss weighs the pixels as it says. Losses
+            over whole regions (Dice, Lovasz, Tversky) and OhemCrossEntropy, which chooses itself, take none.
         align_corners: How scores and feature maps are resized.
         norm_eval: Whether batch norms keep their running statistics while training.
         init_cfg: Initialisation; by default the classifier is drawn from N(0, 0.01).
@@ -70,9 +72,6 @@ class BaseDecodeHead(BaseModule):
                  init_cfg: Union[None, dict, list] = dict(
                      type='Normal', std=0.01, override=dict(name='conv_seg'))) -> None:
         super().__init__(init_cfg)
-        if sampler is not None:
-            raise ConfigError(f'{type(self).__name__}.sampler is not supported; remove it from the config, or set '
-                              'it to None.')
         if channels < 1:
             raise ConfigError(f'{type(self).__name__}.channels: expected at least 1, got {channels}.')
         self.in_index = in_index
@@ -91,7 +90,9 @@ class BaseDecodeHead(BaseModule):
         self.log_accuracy = True
         losses = [loss_decode] if isinstance(loss_decode, dict) else list(loss_decode)
         self.loss_decode = nn.ModuleList(LOSSES.build(loss) for loss in losses)
+        self.sampler = None if sampler is None else TASK_UTILS.build(sampler)
         self._check_classes()
+        self._check_sampler()
         self.dropout = nn.Dropout2d(dropout_ratio) if dropout_ratio > 0 else None
         self.conv_seg = nn.Conv2d(channels, self.out_channels, kernel_size=1)
 
@@ -126,10 +127,30 @@ class BaseDecodeHead(BaseModule):
                        'with num_classes=2 and out_channels=1,\nor num_classes=2: two classes, background first.')
                 raise ConfigError(f'{name}: a softmax over out_channels=1 is always 1, so nothing would be learnt.\n'
                                   f'Set {name}.loss_decode.use_sigmoid=True, {two}')
+            if hasattr(loss, 'check_channels'):
+                try:
+                    loss.check_channels(self.out_channels)
+                except ConfigError as error:
+                    raise ConfigError(f'{name}.loss_decode: {error}') from None
             weight = getattr(loss, 'class_weight', None)
             if weight is not None and len(weight) != self.out_channels:
                 raise ConfigError(f'{name}.loss_decode.class_weight has {len(weight)} values; expected one for each of '
                                   f'the {self.out_channels} channels of the scores.')
+
+    def _check_sampler(self) -> None:
+        if self.sampler is None:
+            return
+        name, kind = type(self).__name__, type(self.sampler).__name__
+        if not hasattr(self.sampler, 'sample'):
+            raise ConfigError(f'{name}.sampler: {kind} is no pixel sampler; expected one such as OHEMPixelSampler.')
+        for loss in self.loss_decode:
+            theirs = type(loss).__name__
+            if 'weight' not in inspect.signature(loss.forward).parameters:
+                raise ConfigError(f'{name}.sampler: {kind} weighs single pixels, and {theirs} takes no weights of '
+                                  f'pixels.\nTake the sampler or {theirs} out of {name}.')
+            if getattr(self.sampler, 'reads_losses', False) and not hasattr(loss, 'pixel_losses'):
+                raise ConfigError(f"{name}.sampler: {kind} without thresh asks each loss for its pixel_losses, which "
+                                  f'{theirs} has not.\nSet {name}.sampler.thresh, such as 0.7.')
 
     def extra_repr(self) -> str:
         return (f'in_index={self.in_index}, input_transform={self.input_transform}, '
@@ -197,8 +218,11 @@ class BaseDecodeHead(BaseModule):
     def losses_only(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The same without the accuracy."""
         losses: dict[str, Tensor] = {}
+        settings: dict[str, Any] = dict(ignore_index=self.ignore_index, align_corners=self.align_corners)
+        if self.sampler is not None:
+            settings['weight'] = self.sampler.sample(logits, labels, self.loss_decode, **settings)
         for criterion in self.loss_decode:
-            value = criterion(logits, labels, ignore_index=self.ignore_index, align_corners=self.align_corners)
+            value = criterion(logits, labels, **settings)
             name = criterion.loss_name
             losses[name] = losses[name] + value if name in losses else value
         return losses

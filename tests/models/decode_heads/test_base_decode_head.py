@@ -5,6 +5,7 @@ from torch import nn
 
 from segkit.errors import ConfigError
 from segkit.models.decode_heads.base_decode_head import BaseDecodeHead
+from segkit.registry import LOSSES, TASK_UTILS
 
 
 class Plain(BaseDecodeHead):
@@ -14,6 +15,22 @@ class Plain(BaseDecodeHead):
         return self.cls_seg(self._transform_inputs(feats))
 
 
+@LOSSES.register_module()
+class WeightOnly(nn.Module):
+    """A loss that weighs pixels, and does not tell their losses."""
+
+    loss_name = 'loss_own'
+
+    def forward(self, logits, labels, ignore_index, align_corners, weight=None):
+        return (logits.new_ones(labels.shape) if weight is None else weight).sum()
+
+
+@TASK_UTILS.register_module()
+class NoSampler:
+    """Something else that is registered there."""
+
+
+CE, OHEM = dict(type='CrossEntropyLoss'), dict(type='OHEMPixelSampler', min_kept=3)
 FEATS = (torch.arange(16.).view(1, 1, 4, 4), torch.arange(8.).view(1, 2, 2, 2))
 
 
@@ -43,7 +60,6 @@ def test_multiple_select_hands_on_a_list():
 
 
 @pytest.mark.parametrize('cfg, message', [
-    (dict(sampler=dict(type='OHEMPixelSampler')), 'sampler'),
     (dict(input_transform='concat'), 'input_transform'),
     (dict(in_index=[0, 1]), 'in_index'),
     (dict(input_transform='resize_concat'), 'in_channels=2'),
@@ -55,6 +71,16 @@ def test_multiple_select_hands_on_a_list():
     (dict(loss_decode=[dict(type='CrossEntropyLoss'), dict(type='CrossEntropyLoss', loss_name='ce')]),
      "loss_decode.loss_name is 'ce'(.|\\n)*'loss_ce'"),
     (dict(loss_decode=dict(type='CrossEntropyLoss', class_weight=[1., 2.])), 'class_weight has 2'),
+    (dict(loss_decode=dict(type='LovaszLoss', loss_type='binary')), 'Plain.loss_decode: LovaszLoss.*3 channels'),
+    (dict(sampler=dict(type='OHEMPixelSampler', min_kept=0)), 'OHEMPixelSampler.min_kept'),
+    (dict(sampler=dict(type='OhemPixelSampler')), "not a registered task utility(.|\n)*OHEMPixelSampler"),
+    (dict(sampler=dict(type='NoSampler')), 'NoSampler is no pixel sampler'),
+    (dict(sampler=OHEM, loss_decode=dict(type='DiceLoss')), 'DiceLoss takes no weights of pixels'),
+    (dict(sampler=OHEM, loss_decode=[CE, dict(type='LovaszLoss')]), 'LovaszLoss takes no weights of pixels'),
+    (dict(sampler=OHEM, loss_decode=dict(type='TverskyLoss')), 'TverskyLoss takes no weights of pixels'),
+    (dict(sampler=OHEM, loss_decode=dict(type='OhemCrossEntropy')), 'OhemCrossEntropy takes no weights of pixels'),
+    (dict(sampler=OHEM, loss_decode=dict(type='WeightOnly')), 'WeightOnly has not(.|\n)*sampler.thresh'),
+    (dict(loss_decode=dict(type='BoundaryLoss')), "'BoundaryLoss' is not in segkit: .*PIDNet"),
 ])
 def test_refusals(cfg, message):
     with pytest.raises(ConfigError, match=message):
@@ -94,6 +120,24 @@ def test_losses_of_one_name_are_added_and_others_are_kept_apart():
     out = build(loss_decode=[ce, dict(ce, loss_weight=2.), dict(ce, loss_name='loss_b')]).loss_of_logits(logits, labels)
     torch.testing.assert_close(out['loss_ce'], 3 * one)
     torch.testing.assert_close(out['loss_b'], one)
+
+
+def test_a_sampler_weighs_the_pixels_of_every_loss_and_leaves_the_accuracy():
+    logits, labels = torch.randn(2, 3, 4, 4, requires_grad=True), torch.randint(0, 3, (2, 8, 8))
+    labels[:, 0] = 255
+    losses = [CE, dict(type='FocalLoss'), dict(type='WeightOnly')]
+    head = build(loss_decode=losses, sampler=dict(OHEM, thresh=0.1))
+    weight = head.sampler.sample(logits, labels, head.loss_decode)
+    assert 6 <= weight.sum() < 112
+    out, plain = head.loss_of_logits(logits, labels), build(loss_decode=losses).loss_of_logits(logits, labels)
+    per_pixel = F.cross_entropy(F.interpolate(logits, (8, 8), mode='bilinear'), labels, ignore_index=255,
+                                reduction='none')
+    torch.testing.assert_close(out['loss_ce'], (per_pixel * weight).mean())
+    torch.testing.assert_close(out['loss_focal'], head.loss_decode[1](logits, labels, weight=weight))
+    assert out['loss_focal'] < plain['loss_focal'] and out['loss_own'] == weight.sum() and plain['loss_own'] == 128
+    assert out['acc_seg'] == plain['acc_seg']
+    assert head.losses_only(logits, labels).keys() == out.keys() - {'acc_seg'}
+    torch.testing.assert_close(head.losses_only(logits, labels)['loss_ce'], out['loss_ce'])
 
 
 def test_dropout_drops_whole_channels_and_only_while_training():

@@ -1,10 +1,8 @@
-import json
 import math
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -74,16 +72,26 @@ def test_class_weights_of_a_sigmoid_belong_to_channels():
     torch.testing.assert_close(build(use_sigmoid=True, class_weight=weight.tolist())(logits, labels), wanted)
 
 
-@pytest.mark.parametrize('suffix', ['npy', 'json', 'yaml'])
-def test_class_weights_from_a_file(tmp_path, suffix):
-    path = tmp_path / f'weights.{suffix}'
-    if suffix == 'npy':
-        np.save(path, np.array(WEIGHT))
-    else:
-        path.write_text(json.dumps(WEIGHT))
-    loss = build(class_weight=str(path))
-    torch.testing.assert_close(loss.class_weight, torch.tensor(WEIGHT))
-    assert not loss.state_dict()  # checkpoints do not hold them
+@pytest.mark.parametrize('num_channels, cfg', [
+    (5, dict(avg_non_ignore=True)), (5, dict(class_weight=WEIGHT)), (5, dict(use_sigmoid=True)),
+    (1, dict(use_sigmoid=True))])
+def test_what_every_loss_keeps(holds, num_channels, cfg):
+    holds('CrossEntropyLoss', num_channels, **cfg)
+
+
+@pytest.mark.parametrize('num_channels, cfg, divisor', [
+    (5, dict(loss_weight=0.4), 2 * 33 * 35), (5, dict(class_weight=WEIGHT), None),
+    (5, dict(use_sigmoid=True), 5 * 2 * 33 * 35), (1, dict(use_sigmoid=True), 2 * 33 * 35),
+    (5, dict(reduction='sum'), 1)])
+def test_weights_of_pixels_leave_the_divisor(batch, num_channels, cfg, divisor):
+    logits, labels = batch(num_channels)
+    loss, weight = build(**cfg), torch.rand(labels.shape)
+    if divisor is None:
+        divisor = torch.tensor(WEIGHT)[labels[labels != 255]].sum()
+    wanted = (loss.pixel_losses(logits, labels) * weight).sum() / divisor
+    torch.testing.assert_close(loss(logits, labels, weight=weight).detach(), wanted)
+    plain = loss.pixel_losses(logits, labels).sum() / divisor
+    torch.testing.assert_close(loss(logits, labels).detach(), plain)
 
 
 @pytest.mark.parametrize('cfg', [
@@ -106,8 +114,6 @@ def test_ignore_index_is_the_heads():
 @pytest.mark.parametrize('cfg, message', [
     (dict(use_mask=True), 'use_mask'),
     (dict(reduction='none'), 'reduction'),
-    (dict(class_weight='weights.pkl'), 'weights.pkl'),
-    (dict(class_weight='missing.npy'), 'missing.npy'),
 ])
 def test_refusals(cfg, message):
     with pytest.raises(ConfigError, match=message):
