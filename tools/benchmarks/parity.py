@@ -9,7 +9,6 @@ does not change, so that a run that was stopped goes on. Everything runs on the 
 """
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,7 +95,6 @@ def compare(args: argparse.Namespace, names: list[str], peer: Answering, own: li
         found['training'] = training.train_files(configs, found['files'], own, work)
     for side in (peer, *own):
         side.close()
-    shutil.rmtree(work.scratch, ignore_errors=True)
     page, faults = report.page(found)
     out = args.out or (None if args.only or set(args.parts) != set(PARTS) else Path('docs/parity.md'))
     if out is None:

@@ -41,12 +41,13 @@ def fill(model: torch.nn.Module) -> None:
         if key.endswith('num_batches_tracked'):
             continue
         # NumPy promises this generator's bits for good; even values of variance 1 take a quarter of normal ones' time.
-        bits = np.frombuffer(np.random.RandomState(zlib.crc32(key.encode())).bytes(4 * value.numel()), '<u4')
-        drawn = ((bits.astype(np.float32) / 2**32 - 0.5) * 12**0.5).reshape(tuple(value.shape))
+        bits = np.frombuffer(np.random.RandomState(zlib.crc32(key.encode())).bytes(4 * value.numel()), '<i4')
+        drawn = bits.astype(np.float32).reshape(tuple(value.shape))
+        drawn *= np.float32(12**0.5 / 2**32)
         if key.endswith('running_var'):
             drawn = np.abs(0.3 * drawn) + 0.7
         elif value.dim() == 4:
-            drawn *= (2.0 / np.prod(drawn.shape[1:]))**0.5
+            drawn *= np.float32((2.0 / np.prod(drawn.shape[1:]))**0.5)
         elif key.endswith('weight'):
             drawn = (0.2 if _ends_block(key, state) else 1.0) * (1 + 0.2 * drawn)
         else:

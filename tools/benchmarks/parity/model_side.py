@@ -111,7 +111,12 @@ def build(package, cfg):
     """The model, for one process."""
     from mmengine.config import ConfigDict
     models = importlib.import_module(f'{package}.registry').MODELS
-    net = models.build(ConfigDict(cfg))
+    layer = torch.nn.modules.conv._ConvNd
+    draw, layer.reset_parameters = layer.reset_parameters, lambda self: None  # weights are filled in or loaded later
+    try:
+        net = models.build(ConfigDict(cfg))
+    finally:
+        layer.reset_parameters = draw
     if package == 'mmseg':
         from mmengine.model import revert_sync_batchnorm
         net = revert_sync_batchnorm(net)  # as its Runner does in one process

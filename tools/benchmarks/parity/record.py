@@ -11,6 +11,7 @@ from segkit.errors import ConfigError
 OUT = Path(__file__).parents[3] / 'tests' / 'data' / 'mmseg_parity.json'
 FILES = (
     'deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py',
+    'deeplabv3/deeplabv3_r101-d16-mg124_4xb2-40k_cityscapes-512x1024.py',
     'deeplabv3/deeplabv3_r18b-d8_4xb2-80k_cityscapes-769x769.py',
     'deeplabv3plus/deeplabv3plus_r50-d8_4xb4-20k_voc12aug-512x512.py',
     'deeplabv3plus/deeplabv3plus_r18-d8_4xb2-80k_cityscapes-769x769.py',

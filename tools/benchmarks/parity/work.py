@@ -1,6 +1,7 @@
 """Results kept between runs, and how far a run is."""
 import hashlib
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,8 +30,8 @@ class Work:
         self.state = state.hexdigest()[:12]
         self.folder = folder / self.state
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.scratch = self.folder / 'scratch'
-        self.scratch.mkdir(exist_ok=True)
+        self._scratch = tempfile.TemporaryDirectory(prefix='scratch-', dir=self.folder)
+        self.scratch = Path(self._scratch.name)  # of this run alone, gone when it ends
 
     def get(self, kind: str, key: str) -> Optional[Any]:
         """A result of an earlier run, or None."""
