@@ -18,8 +18,9 @@ LOSSES = {
     'OhemCrossEntropy': dict(type='OhemCrossEntropy', thres=0.5, min_kept=200),
     'OhemCrossEntropy, class weights': dict(type='OhemCrossEntropy', thres=0.1, min_kept=300, class_weight=WEIGHTS),
     'DiceLoss': dict(type='DiceLoss'),
-    'DiceLoss, ignoring class 255': dict(type='DiceLoss', ignore_index=255, loss_weight=3.0),
-    'DiceLoss, softmax': dict(type='DiceLoss', use_sigmoid=False, activate=True),
+    'DiceLoss, no void pixels': dict(type='DiceLoss'),
+    'DiceLoss, softmax, no void pixels': dict(type='DiceLoss', use_sigmoid=False, loss_weight=3.0),
+    'DiceLoss, a class left out, no void pixels': dict(type='DiceLoss', ignore_index=0, naive_dice=True),
     'LovaszLoss': dict(type='LovaszLoss', reduction='none'),
     'LovaszLoss, per image': dict(type='LovaszLoss', per_image=True, reduction='mean'),
     'LovaszLoss, all classes': dict(type='LovaszLoss', classes='all', reduction='none'),
@@ -46,7 +47,7 @@ def losses(package, request):
         name -> what went wrong and where.
     """
     dtype = torch.float64 if request['double'] else torch.float32
-    found = {name: _try(_loss, package, cfg, dtype) for name, cfg in LOSSES.items()}
+    found = {name: _try(_loss, package, cfg, dtype, 'no void' not in name) for name, cfg in LOSSES.items()}
     found.update({name: _try(_head, package, cfg, dtype) for name, cfg in HEADS.items()})
     if package == 'mmseg':
         torch.save(found, request['outputs'])
@@ -71,12 +72,14 @@ def _try(function, *args):
         return f'{type(error).__name__}: {" ".join(str(error).split())[:160]}'
 
 
-def _loss(package, cfg, dtype):
+def _loss(package, cfg, dtype, void):
     registry = importlib.import_module(f'{package}.registry')
     loss = (registry.LOSSES if package == 'segkit' else registry.MODELS).build(dict(cfg))
     logits = torch.from_numpy(np.random.RandomState(5).standard_normal((2, CLASSES, *SIZE)) * 2).to(dtype)
     logits.requires_grad_()
     labels = torch.cat([given.labels(i, *SIZE, CLASSES) for i in range(2)])
+    if not void:
+        labels = labels.where(labels != 255, 0 * labels)
     value = _call(package, cfg['type'], loss, logits, labels)
     value.backward()
     return value.item(), logits.grad

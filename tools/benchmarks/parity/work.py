@@ -9,8 +9,9 @@ from typing import Any, Optional, TypeVar
 
 T = TypeVar('T')
 ROOT = Path(__file__).parents[3]
-# What only tells of results.
-AFTERWARDS = [Path(__file__).with_name(f'{name}.py') for name in ('report', 'report_checks', 'record', 'text')]
+# What makes a kind of result, beside segkit itself.
+MODULES = dict(read=('model_side', 'train_side', 'digests'), model=('model_side', 'inputs'),
+               train=('train_side',), samples=('data_side', 'checks', 'trees'))
 
 
 class Work:
@@ -22,29 +23,37 @@ class Work:
     """
 
     def __init__(self, folder: Path, sides: Sequence[dict]) -> None:
-        state = hashlib.sha256(json.dumps(list(sides), sort_keys=True).encode())
-        for top in (ROOT / 'segkit', Path(__file__).parent):
-            for path in sorted(top.rglob('*.py')):
-                if path not in AFTERWARDS:
-                    state.update(path.read_bytes())
-        self.state = state.hexdigest()[:12]
-        self.folder = folder / self.state
+        package = ROOT / 'segkit'
+        self.state = _digest([json.dumps(list(sides), sort_keys=True).encode(),
+                              *(path.read_bytes() for path in sorted(package.rglob('*.py')))])
+        self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self._scratch = tempfile.TemporaryDirectory(prefix='scratch-', dir=self.folder)
         self.scratch = Path(self._scratch.name)  # of this run alone, gone when it ends
 
     def get(self, kind: str, key: str) -> Optional[Any]:
         """A result of an earlier run, or None."""
-        path = self.folder / f'{kind}-{key}.json'
+        path = self._path(kind, key)
         return json.loads(path.read_text()) if path.is_file() else None
 
     def put(self, kind: str, key: str, value: Any) -> Any:
         """Keep a result, and return it."""
-        path = self.folder / f'{kind}-{key}.json'
+        path = self._path(kind, key)
         part = path.with_suffix('.part')
         part.write_text(json.dumps(value))
         part.rename(path)
         return value
+
+    def _path(self, kind: str, key: str) -> Path:
+        made_by = [Path(__file__).with_name(f'{name}.py').read_bytes() for name in MODULES[kind]]
+        return self.folder / f'{kind}-{key}-{_digest([self.state.encode(), *made_by])}.json'
+
+
+def _digest(parts: Sequence[bytes]) -> str:
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(part)
+    return state.hexdigest()[:12]
 
 
 def progress(items: Sequence[T], what: str, name: Callable[[T], str] = str) -> Iterator[T]:
