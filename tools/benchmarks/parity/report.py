@@ -17,14 +17,19 @@ those in the wheel of mmsegmentation 1.2.2{only}. One thread a process, CPU.
 
 """
 STAGES = dict(build='not built', weights='weights do not fit', outputs='not computed', peer='MMSegmentation')
-EXPLAINED = """
-- **Loaded**: by `load_config` with all its checks, unedited. **Built**: and the state dict that MMSegmentation saved
-  loads strictly. {models} of the files' models are distinct; files whose model part is equal share one comparison. In
-  {alike} of {loaded} files both sides read the same model part.
+LOADED = """
+- **Loaded**: by `load_config` with all its checks, unedited. In {alike} of {loaded} files both sides read the same model
+  part.
+"""
+TRAINED = """\
 - **Trained**: one iteration of the Runner from the file on images made by `segkit.datasets.mini_trees`, ending with a
   finite loss and a checkpoint, then **validated**: predictions of the validation set and their score. Overridden are
   `data_root`, `crop_size`, the batch (2 images), the numbers of iterations and of loader processes, the size that
   validation resizes to, and pretrained weights (None). {runs} of these runs are distinct.
+"""
+COMPUTED = """\
+- **Built**: and the state dict that MMSegmentation saved loads strictly. Files whose model part is equal share one
+  comparison; {models} models are distinct.
 - **Scores**: two images of {size[0]} x {size[1]} in evaluation mode, resized to {original[0]} x {original[1]}; where
   the file predicts in windows, also in windows of {crop} pixels, the stride in proportion. Equal means: the largest
   difference is below {scores:.0e} of the largest score and every pixel gets the same class. In {bits} of {models}
@@ -47,7 +52,7 @@ def page(found: dict) -> tuple[str, list[str]]:
     faults: list[str] = []
     left_out = [part for part in ('models', 'training', 'samples', 'metric', 'losses') if part not in found]
     if left_out:
-        parts.append(f'This run left out: {", ".join(left_out)}.\n')
+        parts.append(f'This run left out: {", ".join(left_out)}.\n\n')
     parts += _files(found, faults)
     parts += report_checks.sections(found, faults)
     parts.append('\n## Machine and versions\n\n' + table(
@@ -89,8 +94,10 @@ def _files(found: dict, faults: list[str]) -> list[str]:
     head = ['folder', 'files', 'loaded', 'built', 'trained', 'validated', 'scores equal', 'largest difference',
             'losses equal', 'largest difference', 'gradients equal', 'largest difference']
     text = '## Files\n\n' + table(head, rows)
-    if nets:
-        text += _explained(files, nets, runs)
+    text += LOADED.format(alike=sum(told.get('alike', False) for told in files.values()),
+                          loaded=sum('error' not in told for told in files.values()))
+    text += _computed(nets) if nets else ''
+    text += TRAINED.format(runs=len(runs)) if runs else ''
     text += '\n### What does not work, by reason\n\n'
     if reasons:
         text += table(['reason', 'files', 'for example'],
@@ -124,14 +131,12 @@ def _count(items: list, holds: Any) -> str:
     return str(sum(map(holds, items))) if items else ''
 
 
-def _explained(files: dict, nets: dict, runs: dict) -> str:
+def _computed(nets: dict) -> str:
     computed = [net for net in nets.values() if 'error' not in net]
     pairs = [pair for net in computed for name, pair in net['losses'].items() if 'acc' in name and None not in pair]
     fused = [net['views_classes'] for net in computed if 'views_classes' in net]
-    return EXPLAINED.format(
-        models=len(nets), alike=sum(told.get('alike', False) for told in files.values()),
-        loaded=sum('error' not in told for told in files.values()), runs=len(runs), size=inputs.EVAL_SIZE,
-        original=inputs.EVAL_ORIGINAL, crop=inputs.SLIDE_CROP, scores=models.SCORES,
+    return COMPUTED.format(
+        models=len(nets), size=inputs.EVAL_SIZE, original=inputs.EVAL_ORIGINAL, crop=inputs.SLIDE_CROP, scores=models.SCORES,
         bits=sum(models.score_gap(net) == 0 for net in computed), fused=len(fused), views=len(inputs.VIEWS),
         views_wrong=sum(fused), batch=inputs.TRAIN_BATCH, train=inputs.TRAIN_SIZE, losses=models.LOSSES,
         gradients=models.GRADIENTS, exact=models.EXACT, doubtful=sum('double' in net for net in computed),
