@@ -12,14 +12,14 @@ HEAD = """\
 # The same outputs as MMSegmentation
 
 Written by `make parity` (tools/benchmarks/parity.py), which builds both sides from the same file of MMSegmentation's
-own configs, gives both the same random weights, and compares. MMSegmentation is {peer}; the files are
-those in the wheel of mmsegmentation 1.2.2{only}. One thread a process, CPU.
+own configs, gives both the same random weights, and compares. MMSegmentation is {peer}; the
+files are those in the wheel of mmsegmentation 1.2.2{only}. One thread a process, CPU.
 
 """
 STAGES = dict(build='not built', weights='weights do not fit', outputs='not computed', peer='MMSegmentation')
 LOADED = """
-- **Loaded**: by `load_config` with all its checks, unedited. In {alike} of {loaded} files both sides read the same model
-  part.
+- **Loaded**: by `load_config` with all its checks, unedited. In {alike} of {loaded} files both sides read the same
+  model part.
 """
 TRAINED = """\
 - **Trained**: one iteration of the Runner from the file on images made by `segkit.datasets.mini_trees`, ending with a
@@ -136,8 +136,8 @@ def _computed(nets: dict) -> str:
     pairs = [pair for net in computed for name, pair in net['losses'].items() if 'acc' in name and None not in pair]
     fused = [net['views_classes'] for net in computed if 'views_classes' in net]
     return COMPUTED.format(
-        models=len(nets), size=inputs.EVAL_SIZE, original=inputs.EVAL_ORIGINAL, crop=inputs.SLIDE_CROP, scores=models.SCORES,
-        bits=sum(models.score_gap(net) == 0 for net in computed), fused=len(fused), views=len(inputs.VIEWS),
-        views_wrong=sum(fused), batch=inputs.TRAIN_BATCH, train=inputs.TRAIN_SIZE, losses=models.LOSSES,
+        models=len(nets), size=inputs.EVAL_SIZE, original=inputs.EVAL_ORIGINAL, crop=inputs.SLIDE_CROP,
+        scores=models.SCORES, bits=sum(models.score_gap(net) == 0 for net in computed), fused=len(fused),
+        views=len(inputs.VIEWS), views_wrong=sum(fused), batch=inputs.TRAIN_BATCH, train=inputs.TRAIN_SIZE, losses=models.LOSSES,
         gradients=models.GRADIENTS, exact=models.EXACT, doubtful=sum('double' in net for net in computed),
         accuracy=number(max((abs(a - b) for a, b in pairs), default=0)))
