@@ -9,6 +9,7 @@ does not change, so that a run that was stopped goes on. Everything runs on the 
 """
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,6 +56,7 @@ def main(argv: Sequence[str]) -> None:
         SegkitError: If something is missing, or outputs differ by more than rounding; the page is written all the same.
     """
     args = parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the gigabytes in --work-dir are removed then too
     from segkit.errors import ConfigError
     python = checked_peer(args.peer)
     if args.samples < 1 or args.jobs < 1:

@@ -136,8 +136,8 @@ def _computed(nets: dict) -> str:
     pairs = [pair for net in computed for name, pair in net['losses'].items() if 'acc' in name and None not in pair]
     fused = [net['views_classes'] for net in computed if 'views_classes' in net]
     return COMPUTED.format(
-        models=len(nets), size=inputs.EVAL_SIZE, original=inputs.EVAL_ORIGINAL, crop=inputs.SLIDE_CROP,
-        scores=models.SCORES, bits=sum(models.score_gap(net) == 0 for net in computed), fused=len(fused),
-        views=len(inputs.VIEWS), views_wrong=sum(fused), batch=inputs.TRAIN_BATCH, train=inputs.TRAIN_SIZE, losses=models.LOSSES,
-        gradients=models.GRADIENTS, exact=models.EXACT, doubtful=sum('double' in net for net in computed),
-        accuracy=number(max((abs(a - b) for a, b in pairs), default=0)))
+        models=len(nets), bits=sum(models.score_gap(net) == 0 for net in computed), fused=len(fused),
+        views=len(inputs.VIEWS), views_wrong=sum(fused), doubtful=sum('double' in net for net in computed),
+        size=inputs.EVAL_SIZE, original=inputs.EVAL_ORIGINAL, crop=inputs.SLIDE_CROP, batch=inputs.TRAIN_BATCH,
+        train=inputs.TRAIN_SIZE, scores=models.SCORES, losses=models.LOSSES, gradients=models.GRADIENTS,
+        exact=models.EXACT, accuracy=number(max((abs(a - b) for a, b in pairs), default=0)))
