@@ -13,9 +13,17 @@ _GROUPS = {
         'BioMedicalGaussianBlur BioMedicalRandomGamma',
     'it is for hyperspectral cubes in .npy files; segkit reads images of three channels.':
         'HSIDrive20Dataset LoadImageFromNpyFile',
-    'it needs a package segkit does not depend on (dsdl, GDAL, albumentations, timm, cityscapesscripts).\n'
-    "Instead: BaseSegDataset, LoadImageFromFile, segkit's own transforms, ResNetV1c, IoUMetric.":
-        'DSDLSegDataset LoadSingleRSImageFromFile Albu TIMMBackbone CityscapesMetric',
+    'it needs the package dsdl, which segkit does not depend on; list the same files with BaseSegDataset.':
+        'DSDLSegDataset',
+    'it needs GDAL, which segkit does not depend on; LoadImageFromFile reads three channels.':
+        'LoadSingleRSImageFromFile',
+    "it needs albumentations, which segkit does not depend on; segkit's own transforms take its place.":
+        'Albu',
+    'it needs timm, which segkit does not depend on.\n'
+    'One of your own can be registered in BACKBONES (CONTRIBUTING.md).':
+        'TIMMBackbone',
+    'it needs cityscapesscripts, which segkit does not depend on; IoUMetric gives mIoU.':
+        'CityscapesMetric',
     'it makes one sample of several images, which the seeds of single samples do not cover.':
         'MultiImageMixDataset RandomMosaic',
     'init_model, inference_model and MMSegInferencer of segkit read what they are given without it.':
@@ -35,17 +43,24 @@ _GROUPS = {
         'FPNHead GCHead ISAHead IterativeDecodeHead LRASPPHead LightHamHead Mask2FormerHead MaskFormerHead NLHead '
         'OCRHead PIDHead PSAHead PointHead SETRMLAHead SETRUPHead STDCHead SegformerHead '
         'SegmenterMaskTransformerHead SideAdapterCLIPHead UPerHead',
-    'it is a loss of networks that are left out.\n'
-    'One of your own can be registered in LOSSES (CONTRIBUTING.md).':
-        'BoundaryLoss HuasdorffDisstanceLoss KLDivLoss',
+    'it compares the edges that a PIDNet head draws with an edge map, and heads here learn\n'
+    'from labels alone. Take it out of loss_decode.':
+        'BoundaryLoss',
+    'it takes distance maps of every label on the CPU in each step.\n'
+    'DiceLoss or LovaszLoss look at whole regions too.':
+        'HuasdorffDisstanceLoss',
+    'it compares two predictions, and a loss here gets scores and labels.\n'
+    'Take it out of loss_decode.':
+        'KLDivLoss',
     'segkit has no necks: its heads read the backbone as it is.':
         'FPN Feature2Pyramid ICNeck JPU MLANeck MultiLevelNeck',
     'its heads, one after the other, are not of the DeepLab family; EncoderDecoder is the segmentor here.':
         'CascadeEncoderDecoder',
     'it segments with the help of texts; EncoderDecoder is the segmentor here.':
         'MultimodalEncoderDecoder',
-    "it is for transformers; SGD's rates are set by optim_wrapper.paramwise_cfg and PolyLR.":
-        'ForceDefaultOptimWrapperConstructor LayerDecayOptimizerConstructor LearningRateDecayOptimizerConstructor '
+    'it is for transformers; the rates of parts are set by optim_wrapper.paramwise_cfg.':
+        'ForceDefaultOptimWrapperConstructor LayerDecayOptimizerConstructor LearningRateDecayOptimizerConstructor',
+    'PolyLR with eta_min, the last rate itself instead of its share of the first, takes its place.':
         'PolyLRRatio',
 }
 REASONS = {name: reason for reason, names in _GROUPS.items() for name in names.split()}

@@ -30,15 +30,13 @@ class SegkitRegistry(Registry):
     Args:
         name: What the registry holds, in words that can stand in an error message.
         fallback: Searched, with one notice, when a name is not found here.
-        left_out: Names of MMSegmentation's that are not here on purpose, each with the reason.
         **kwargs: As for :class:`mmengine.registry.Registry`.
     """
 
-    def __init__(self, name: str, fallback: Optional[Registry] = None, left_out: Optional[dict[str, str]] = None,
-                 **kwargs) -> None:
+    def __init__(self, name: str, fallback: Optional[Registry] = None, **kwargs) -> None:
         super().__init__(name, scope=SCOPE, **kwargs)
         self.fallback = fallback
-        self.left_out = left_out or {}
+        self._noticed: set[str] = set()
 
     def names(self) -> list[str]:
         """Every name that :meth:`get` would find here, sorted."""
@@ -65,9 +63,10 @@ class SegkitRegistry(Registry):
         elif self.fallback is not None:
             self.fallback.import_from_location()
             if plain in self.fallback.module_dict:
-                print_log(
-                    f"'{plain}' was registered in {self.fallback.name.upper()}; segkit looks for a "
-                    f'{self.name} in {self.name.upper().replace(" ", "_")}S.', 'current')
+                if plain not in self._noticed:
+                    self._noticed.add(plain)
+                    print_log(f"'{plain}' is registered in MODELS and found there; segkit's own registry of the "
+                              f'kind {self.name} would also tell a misspelt name.', 'current')
                 return self.fallback.module_dict[plain]
         raise UnknownNameError(self._explain(plain))
 
@@ -93,18 +92,25 @@ class SegkitRegistry(Registry):
         except (ImportError, RuntimeError):
             return None
 
+    def _in_other_library(self, name: str) -> bool:
+        """Whether MMSegmentation, if something imported it, has the name: then its registry was taken by mistake."""
+        root = self.parent or (self.fallback.parent if self.fallback is not None else None)
+        other = getattr(root, 'children', {}).get('mmseg')
+        return other is not None and name in other.module_dict
+
     def _explain(self, name: str) -> str:
-        if name in self.left_out:
-            return f"'{name}' is not in segkit: {self.left_out[name]}"
         lines = [f"'{name}' is not a registered {self.name}."]
         others = [r.name for r in ALL if r is not self and name in r.names()]
         near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.6)
         if others:
             lines[0] = f"'{name}' is a {others[0]}, and a {self.name} is expected here."
         reason = why_left_out(name.removeprefix('mmseg.'))
-        if reason and not others:
+        if self._in_other_library(name):
+            lines.append(f"A '{name}' is in mmseg's registry: import the registry from segkit.registry where it is "
+                         'registered.')
+        elif reason and not others:
             return f'{lines[0]}\nMMSegmentation has it; it is left out here: {reason}'
-        if near:
+        elif near:
             lines.append('Nearest: ' + ', '.join(near) + '.')
         own = sorted(self.module_dict) or self.names()
         shown = ', '.join(own[:40]) + (', ...' if len(own) > 40 else '')
@@ -142,13 +148,7 @@ TASK_UTILS = _child('TASK_UTILS', 'task utility', 'segkit.models')
 
 BACKBONES = SegkitRegistry('backbone', fallback=MODELS, locations=['segkit.models'])
 DECODE_HEADS = SegkitRegistry('decode head', fallback=MODELS, locations=['segkit.models'])
-LOSSES = SegkitRegistry('loss', fallback=MODELS, locations=['segkit.models'], left_out=dict(
-    BoundaryLoss='it compares the edges that a PIDNet head draws with an edge map,\nand heads here learn from labels '
-                 'alone. Take it out of loss_decode.',
-    HuasdorffDisstanceLoss='it takes distance maps of every label on the CPU in each step.\nDiceLoss or LovaszLoss '
-                           'look at whole regions too.',
-    KLDivLoss='it compares two predictions, and a loss here gets scores and labels.\nTake it out of loss_decode.',
-    SiLogLoss='it measures depth, and heads here classify.\nTake it out of loss_decode.'))
+LOSSES = SegkitRegistry('loss', fallback=MODELS, locations=['segkit.models'])
 
 ALL = (BACKBONES, DECODE_HEADS, LOSSES, MODELS, DATASETS, TRANSFORMS, DATA_SAMPLERS, METRICS, HOOKS, LOOPS,
        VISUALIZERS, VISBACKENDS, OPTIMIZERS, OPTIM_WRAPPERS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS,

@@ -2,6 +2,7 @@
 import pytest
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import Registry
 
 from segkit import registry
 from segkit.errors import ConfigError
@@ -49,15 +50,32 @@ def test_scope_prefix_and_dotted_path():
     assert 'no.such.Module' in message(MODELS, 'no.such.Module')
 
 
-def test_a_loss_registered_as_a_model_is_found_with_a_notice(capsys):
+def test_a_loss_registered_as_a_model_is_found_with_one_notice(monkeypatch):
     class NewLoss:
         pass
+
+    said = []
+    monkeypatch.setattr(registry, 'print_log', lambda text, logger: said.append(text))
 
     MODELS.register_module(module=NewLoss)
     try:
         assert LOSSES.get('NewLoss') is NewLoss
+        assert LOSSES.get('NewLoss') is NewLoss
+        assert len(said) == 1 and said[0].startswith("'NewLoss' is registered in MODELS and found there")
     finally:
         del MODELS._module_dict['NewLoss']
+        LOSSES._noticed.clear()
+
+
+def test_a_class_in_mmsegmentations_registry_says_which_import_to_change(monkeypatch):
+    class TheirHead:
+        pass
+
+    theirs = Registry('model', scope='mmseg')
+    theirs.register_module(module=TheirHead)
+    monkeypatch.setitem(ROOT_MODELS.children, 'mmseg', theirs)
+    for kind in (DECODE_HEADS, MODELS):
+        assert 'import the registry from segkit.registry' in message(kind, 'TheirHead')
 
 
 def test_an_unknown_name_is_also_a_key_error():

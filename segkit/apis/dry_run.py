@@ -24,7 +24,7 @@ from segkit.apis.dry_run_estimate import Measured, estimate, measure
 from segkit.apis.dry_run_facts import Seen, facts_of
 from segkit.checkpoint import remove
 from segkit.datasets.leaves import leaves
-from segkit.engine import recipe, run_state
+from segkit.engine import class_weights, recipe, run_state
 from segkit.engine.dry_runner import DryRunner, OneBatch, local_config
 from segkit.engine.environment import leave_process_group
 from segkit.engine.hooks.progress_hook import memory
@@ -76,6 +76,10 @@ def dry_run(cfg: Config, say: Callable[[str], None], size: Optional[str] = None)
     settled, lines = recipe.settled(cfg, processes)
     for line in filter(None, [*lines, recipe.difference(settled, processes)]):
         say(line)
+    settled.model, places = class_weights.without(settled.model)
+    if places:
+        say(f'{", ".join(places)}: class_weight is counted from all masks when the training starts; the dry run has '
+            'none')
     if settled.get('resume') and settled.get('load_from') is None:
         settled.load_from = find_last_checkpoint(settled.work_dir)
     with _ended_by_signals(), TemporaryDirectory(prefix='segkit-dry-run-') as folder:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
 from mmengine.config import Config, ConfigDict
-from mmengine.utils import import_modules_from_strings
 
 from segkit.config import overrides as ov
 from segkit.config.check_tree import KeyFault, check_tree
+from segkit.config.custom_imports import import_custom
 from segkit.config.files import LoadedFile, read_text, run_file
 from segkit.config.schema import TOP_LEVEL, nearest, parts
 from segkit.config.stored import StoredConfig
@@ -72,7 +72,7 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
         loaded = _read(path, variables)
     cfg = Config(loaded.values, filename=None if stored else str(path))
     if stored is None or stored.trusted:
-        _import_custom(cfg)
+        import_custom(cfg.get('custom_imports'))
     elif cfg.get('custom_imports'):
         say(f'custom_imports of the config in {path} are not run: {_short(cfg.custom_imports)} (--unsafe-load, '
             'unsafe=True)')
@@ -203,18 +203,6 @@ def _short(value: Any) -> str:
         value = value.to_dict() if isinstance(value, ConfigDict) else value
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + '...'
-
-
-def _import_custom(cfg: Config) -> None:
-    if cfg.get('custom_imports'):
-        try:
-            import_modules_from_strings(**cfg.custom_imports)
-        except TypeError as error:
-            raise ConfigError(f'custom_imports takes imports=[\'module\', ...] and allow_failed_imports; got '
-                              f'{_short(cfg.custom_imports)}.') from error
-        except ImportError as error:
-            raise ConfigError(f'custom_imports: {error}\nRun from the folder that holds the module, '
-                              'or put that folder on PYTHONPATH.') from error
 
 
 def _map_old_names(cfg: Config, say: Callable[[str], None]) -> None:

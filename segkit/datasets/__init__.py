@@ -7,6 +7,7 @@ from segkit.datasets.camvid_dataset import CamVidDataset
 from segkit.datasets.chase_db1_dataset import ChaseDB1Dataset
 from segkit.datasets.check import check_dataset
 from segkit.datasets.cityscapes_dataset import CityscapesDataset
+from segkit.datasets.class_counts import class_counts_key, count_classes
 from segkit.datasets.coco_stuff_dataset import COCOStuffDataset
 from segkit.datasets.collate import seg_collate
 from segkit.datasets.dark_zurich_dataset import DarkZurichDataset
@@ -39,4 +40,4 @@ __all__ = ['ADE20KDataset', 'BDD100KDataset', 'BaseSegDataset', 'COCOStuffDatase
            'MapillaryDataset_v1', 'MapillaryDataset_v2', 'NightDrivingDataset', 'PascalContextDataset',
            'PascalContextDataset59', 'PascalVOCDataset', 'PotsdamDataset', 'REFUGEDataset', 'STAREDataset',
            'SceneDataset', 'SeededDataset', 'SynapseDataset', 'bad_sample_limit', 'beyond_own_limit', 'check_dataset',
-           'iSAIDDataset', 'leaves', 'seg_collate', 'transforms']
+           'class_counts_key', 'count_classes', 'iSAIDDataset', 'leaves', 'seg_collate', 'transforms']

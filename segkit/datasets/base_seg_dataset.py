@@ -11,9 +11,11 @@ from segkit.datasets.bad_samples import faulty_file, policy_of
 from segkit.datasets.listing import Source, first_with_mask, list_files, read_split, require_files, require_folder
 from segkit.datasets.metainfo import fit_metainfo
 from segkit.datasets.pipeline import Pipeline
-from segkit.errors import ConfigError, DataError
+from segkit.errors import ConfigError, DataError, refuse_uncalled
 from segkit.registry import DATASETS, TRANSFORMS
 from segkit.structures import SkippedSample
+
+METAINFO_HINT = 'Give METAINFO its classes and palette, and the dataset label_map={stored label: class index}.'
 
 
 @DATASETS.register_module()
@@ -70,6 +72,7 @@ class BaseSegDataset(BaseDataset):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        refuse_uncalled(cls, dict(get_label_map=METAINFO_HINT, _update_palette=METAINFO_HINT))
         if 'load_data_list' in vars(cls) and 'DICT_KEYS' not in vars(cls):
             cls.DICT_KEYS = {}  # a class that lists its samples itself may read other folders too
 

@@ -95,7 +95,8 @@ def _to_be_skipped(found: dict[str, str], count: int, limit: int) -> str:
 
 def _check_headers(dataset: BaseSegDataset, pairs: list[dict]) -> list[Finding]:
     """The faults that headers show, where bad samples are skipped; else the first one is an error."""
-    load_image, load_labels = (_find(dataset.pipeline, name) for name in ('LoadImageFromFile', 'LoadAnnotations'))
+    load_image, load_labels = (find_transform(dataset.pipeline, name)
+                               for name in ('LoadImageFromFile', 'LoadAnnotations'))
     turned = getattr(load_image, 'color_type', 'color') == 'color'
     colors = bool(getattr(load_labels, 'color_map', None))
     with_labels = dataset.wants_labels
@@ -186,7 +187,7 @@ def _is_other_image(path: str) -> bool:
 
 def _check_labels(dataset: BaseSegDataset, pairs: list[dict]) -> list[Finding]:
     """Read some masks as the pipeline does, which refuses labels out of range, and look for {0, 255} masks."""
-    load = _find(dataset.pipeline, 'LoadAnnotations') or TRANSFORMS.build(dict(type='LoadAnnotations'))
+    load = find_transform(dataset.pipeline, 'LoadAnnotations') or TRANSFORMS.build(dict(type='LoadAnnotations'))
     chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, DECODED).astype(int))] if pairs else []
     findings, values, count = [], set(), 0
     for pair in chosen:
@@ -210,7 +211,7 @@ def _check_labels(dataset: BaseSegDataset, pairs: list[dict]) -> list[Finding]:
     return findings
 
 
-def _find(transform: Any, name: str) -> Any:
+def find_transform(transform: Any, name: str) -> Any:
     """The first transform of that class in a pipeline, also inside other transforms."""
     if name in type(transform).__name__:
         return transform
@@ -218,4 +219,5 @@ def _find(transform: Any, name: str) -> Any:
         inside = transform
     else:
         inside = [getattr(transform, key, None) for key in ('transforms', 'versions')]
-    return next((found for one in inside if one is not None for found in [_find(one, name)] if found is not None), None)
+    parts = (find_transform(one, name) for one in inside if one is not None)
+    return next((part for part in parts if part is not None), None)

@@ -66,8 +66,8 @@ def write_mini_trees(cfg: Any, root: str, images: int = 3, size: tuple[int, int]
         Overrides for ``load_config`` or ``Config.merge_from_dict``: the key of each ``data_root`` and the folder.
 
     Raises:
-        ConfigError: If the config has no dataset, a dataset has an absolute path outside its ``data_root``, or its
-            class is not registered.
+        ConfigError: If the config has no dataset, a dataset has an absolute path outside its ``data_root``, its class
+            is not registered, or ``images`` or ``size`` is too small.
     """
     if images < 1 or min(size) < CELL:
         raise ConfigError(f'Expected images >= 1 and sides of at least {CELL} pixels, got images={images}, '

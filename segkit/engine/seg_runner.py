@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from segkit import launchers
 from segkit.engine import (
     checkpointing,
+    class_weights,
     compiling,
     cross_checks,
     determinism,
@@ -169,7 +170,7 @@ class SegRunner(Runner):
     def build_model(self, model: Union[nn.Module, dict]) -> nn.Module:
         """The segmentor."""
         with run_arguments.named('model', model):
-            return super().build_model(model)
+            return super().build_model(class_weights.settle(self, model))
 
     def wrap_model(self, model_wrapper_cfg: Optional[dict], model: nn.Module) -> nn.Module:
         """Move the model to its device and, with several processes, wrap it for gradient exchange."""

@@ -114,6 +114,13 @@ def test_kinds_of_runs(dry, options):
         assert 'averaged weights' in out
 
 
+def test_class_weights_are_not_counted(dry, tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    out = dry('--cfg-options', "+model.decode_head.loss_decode={'type':'CrossEntropyLoss','class_weight':'inverse'}")
+    assert out.count('model.decode_head.loss_decode: class_weight is counted from all masks') == 1
+    assert 'dry run ok' in out and 'could not be simulated' not in out and not (tmp_path / 'cache').exists()
+
+
 def test_faults_are_those_of_a_run(dry):
     assert '/nowhere/JPEGImages' in dry('--cfg-options', 'data_root=/nowhere', fails=True)
     assert 'optim_wrapper.optimizer.lr' in dry('--cfg-options', 'optim_wraper.optimizer.lr=1', fails=True)

@@ -9,8 +9,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit import ops
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, refuse_uncalled
 from segkit.registry import LOSSES, TASK_UTILS
+
+LOSS = 'Write loss(feats, labels) -> dict, or loss_of_logits(logits, labels), whose labels are (N, H, W).'
+PREDICTION = 'The segmentor resizes the scores of forward() and takes the classes: leave it out.'
+UNCALLED = dict(loss_by_feat=LOSS, losses=LOSS, predict_by_feat=PREDICTION, predict=PREDICTION)
 
 
 class BaseDecodeHead(BaseModule):
@@ -50,6 +54,10 @@ class BaseDecodeHead(BaseModule):
     Raises:
         ConfigError: If values do not fit each other.
     """
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_uncalled(cls, UNCALLED)
 
     def __init__(self,
                  in_channels: Union[int, Sequence[int]],

@@ -54,7 +54,7 @@ class OhemCrossEntropy(BaseLoss):
             ConfigError: If there is one.
         """
         if num_channels == 1:
-            raise ConfigError('OhemCrossEntropy is a softmax, which is always 1 over out_channels=1.\nUse out_channels=2, '
+            raise ConfigError('OhemCrossEntropy: a softmax over out_channels=1 is always 1.\nUse two channels, '
                               "or CrossEntropyLoss(use_sigmoid=True) with sampler=dict(type='OHEMPixelSampler').")
 
     def forward(self, logits: Tensor, labels: Tensor, ignore_index: int = 255, align_corners: bool = False) -> Tensor:

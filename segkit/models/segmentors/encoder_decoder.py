@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit import ops
-from segkit.errors import ConfigError, DataError
+from segkit.errors import ConfigError, DataError, refuse_uncalled
 from segkit.models.layers.sync_batch_norm import SyncBatchNorm
 from segkit.models.segmentors.part_configs import backbone_config, head_config
 from segkit.models.segmentors.prediction_settings import DEFAULTS as TEST_DEFAULTS
@@ -19,6 +19,11 @@ from segkit.models.segmentors.sliding_window import slide
 from segkit.registry import BACKBONES, DECODE_HEADS, MODELS
 from segkit.structures import SegDataSample
 
+SCORES = 'Write original_logits(inputs, data_samples), which gives the scores of each image at its original size.'
+UNCALLED = dict(
+    extract_feat='self.backbone(inputs) gives the feature maps: put the change into a backbone of its own.',
+    encode_decode=SCORES, whole_inference=SCORES, slide_inference=SCORES, inference=SCORES, aug_test=SCORES,
+    postprocess_result='Write write_prediction(sample, logits, classes).')
 FLIPPED_AXES = {'horizontal': (-1,), 'vertical': (-2,), 'diagonal': (-2, -1)}
 
 
@@ -51,6 +56,10 @@ class EncoderDecoder(BaseModel):
     Raises:
         ConfigError: If the parts do not fit each other.
     """
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_uncalled(cls, UNCALLED)
 
     DICT_KEYS = dict(train_cfg=(), test_cfg=tuple(TEST_DEFAULTS))  # what load_config lets these dicts hold
 

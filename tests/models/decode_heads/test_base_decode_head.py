@@ -80,7 +80,7 @@ def test_multiple_select_hands_on_a_list():
     (dict(sampler=OHEM, loss_decode=dict(type='TverskyLoss')), 'TverskyLoss takes no weights of pixels'),
     (dict(sampler=OHEM, loss_decode=dict(type='OhemCrossEntropy')), 'OhemCrossEntropy takes no weights of pixels'),
     (dict(sampler=OHEM, loss_decode=dict(type='WeightOnly')), 'WeightOnly has not(.|\n)*sampler.thresh'),
-    (dict(loss_decode=dict(type='BoundaryLoss')), "'BoundaryLoss' is not in segkit: .*PIDNet"),
+    (dict(loss_decode=dict(type='BoundaryLoss')), "(?s)'BoundaryLoss' is not .*left out here: .*PIDNet"),
 ])
 def test_refusals(cfg, message):
     with pytest.raises(ConfigError, match=message):
@@ -138,6 +138,14 @@ def test_a_sampler_weighs_the_pixels_of_every_loss_and_leaves_the_accuracy():
     assert out['acc_seg'] == plain['acc_seg']
     assert head.losses_only(logits, labels).keys() == out.keys() - {'acc_seg'}
     torch.testing.assert_close(head.losses_only(logits, labels)['loss_ce'], out['loss_ce'])
+
+
+def test_a_sampler_takes_part_in_the_loss_of_one_image_as_in_that_of_a_batch():
+    logits, labels = torch.randn(1, 3, 4, 4), torch.randint(0, 3, (1, 4, 4))
+    with torch.no_grad():
+        alone = build(sampler=OHEM).losses_only(logits, labels)['loss_ce']
+    per_pixel = F.cross_entropy(logits, labels, reduction='none').flatten()
+    torch.testing.assert_close(alone, per_pixel.topk(3)[0].sum() / 16)
 
 
 def test_dropout_drops_whole_channels_and_only_while_training():

@@ -16,6 +16,24 @@ def build(kind='CrossEntropyLoss', **cfg):
     return LOSSES.build(dict(type=kind, **cfg))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA: what torch computes in no fixed order there')
+@pytest.mark.parametrize('kind', [*WEIGHTED, 'DiceLoss'])
+def test_on_cuda_in_deterministic_mode_the_numbers_are_the_cpus(batch, kind):
+    logits, labels = batch()
+    loss = build(kind)
+    wanted = loss(logits, labels)
+    wanted.backward()
+    torch.use_deterministic_algorithms(True)
+    try:
+        there = logits.detach().cuda().requires_grad_()
+        found = loss.cuda()(there, labels.cuda())
+        found.backward()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    torch.testing.assert_close(found.cpu(), wanted)
+    torch.testing.assert_close(there.grad.cpu(), logits.grad, rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize('suffix', ['npy', 'json', 'yaml'])
 def test_class_weights_from_a_file(tmp_path, suffix):
     path = tmp_path / f'weights.{suffix}'
