@@ -2,7 +2,7 @@
 #   make demo                                a trained, evaluated, drawn model from nothing
 #   make install                             the environment alone
 #   make test                                every test
-#   make parity                              compare with MMSegmentation, which is installed beside it (an hour)
+#   make parity                              compare with MMSegmentation, which is installed beside it
 #   make test PYTHON=python3.12 VENV=~/env   another interpreter, an environment of one's own
 PYTHON ?= python3
 VENV ?= .venv

@@ -172,9 +172,10 @@ def test_files_are_found_by_pattern(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert upstream.find_files(tmp_path, None) == ['pspnet/b_r18.py', 'fcn/a_r18.py', 'fcn/a_r50.py']
-    assert upstream.find_files(tmp_path, 'fcn*r18') == ['fcn/a_r18.py']
-    with pytest.raises(ConfigError, match='none of the 3 files'):
-        upstream.find_files(tmp_path, 'r101')
+    assert upstream.find_files(tmp_path, ['fcn*r18']) == ['fcn/a_r18.py']
+    assert upstream.find_files(tmp_path, ['r50', 'pspnet/']) == ['pspnet/b_r18.py', 'fcn/a_r50.py']
+    with pytest.raises(ConfigError, match='--only r101: none of the 3 files'):
+        upstream.find_files(tmp_path, ['r18', 'r101'])
 
 
 @pytest.mark.slow

@@ -32,8 +32,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--data', type=Path, default=os.environ.get('SEGKIT_DATA'), metavar='DIR',
                    help='a folder with VOC2012 and CamVid in it, for the samples (default: $SEGKIT_DATA, else '
                    'generated scenes)')
-    p.add_argument('--only', metavar='PATTERN', help='only files whose METHOD/NAME.py has this in it; * stands for '
-                   'anything. No page is written then, unless --out is given')
+    p.add_argument('--only', nargs='+', metavar='PATTERN', help='only files whose METHOD/NAME.py has one of these in '
+                   'it; * stands for anything. No page is written then, unless --out is given')
     p.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS, metavar='PART',
                    help=f'what to compare, of {", ".join(PARTS)} (default: all); the page says what was left out')
     p.add_argument('--samples', type=int, default=120, metavar='N', help='training samples per pipeline (default: 120)')

@@ -47,7 +47,7 @@ COMPUTED = """\
 def page(found: dict) -> tuple[str, list[str]]:
     """The page in Markdown, and what is not as it should be."""
     peer, own = found['sides']
-    only = f'; only those with {found["only"]} in their name' if found['only'] else ''
+    only = f'; only those with {" or ".join(found["only"])} in their names' if found['only'] else ''
     parts = [HEAD.format(peer=f'onedl-mmsegmentation {peer["version"]}', only=only)]
     faults: list[str] = []
     left_out = [part for part in ('models', 'training', 'samples', 'metric', 'losses') if part not in found]

@@ -1,4 +1,6 @@
 """The config files, and which of them are the same to a comparison."""
+import fnmatch
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -11,12 +13,12 @@ METHODS = ('deeplabv3', 'deeplabv3plus', 'pspnet', 'fcn')
 CHUNK = 20
 
 
-def find_files(configs: Path, only: Optional[str]) -> list[str]:
+def find_files(configs: Path, only: Optional[Sequence[str]]) -> list[str]:
     """The files of the four methods, as METHOD/NAME.py.
 
     Args:
         configs: The folder with one folder a method.
-        only: A pattern of file names, as for a shell; None takes all.
+        only: Patterns, as for a shell, of what is in a name; None takes all.
 
     Raises:
         ConfigError: If there are none.
@@ -26,12 +28,12 @@ def find_files(configs: Path, only: Optional[str]) -> list[str]:
         raise ConfigError(f"--configs: no files in {configs}/{METHODS[0]} and its neighbours.\nGive the folder that "
                           "MMSegmentation's wheel has as mmseg/.mim/configs; make parity unpacks it.")
     names = [f'{path.parent.name}/{path.name}' for path in found]
-    if only is not None:
-        import fnmatch
-        names = [name for name in names if fnmatch.fnmatch(name, f'*{only}*')]
-        if not names:
-            raise ConfigError(f'--only {only}: none of the {len(found)} files has a name like that.')
-    return names
+    if only is None:
+        return names
+    for pattern in only:
+        if not fnmatch.filter(names, f'*{pattern}*'):
+            raise ConfigError(f'--only {pattern}: none of the {len(found)} files has a name like that.')
+    return [name for name in names if any(fnmatch.fnmatch(name, f'*{pattern}*') for pattern in only)]
 
 
 def read_files(configs: Path, names: list[str], peer: Answering, own: Answering, work: Work) -> dict[str, dict]:
