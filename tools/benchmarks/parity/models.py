@@ -23,6 +23,9 @@ def compare_models(configs: Path, told: dict[str, dict], peer: Answering, own: A
     distinct = groups(told, 'key')
     fused = _with_views(distinct, told)
     results = {key: work.get('model', key) for key in distinct}
+    for key in fused:  # another choice of files may have known it without its views
+        if results[key] is not None and not {'error', 'views_classes'} & set(results[key]):
+            results[key] = None
     missing = [key for key in distinct if results[key] is None]
 
     def request(number: int, **more) -> dict:

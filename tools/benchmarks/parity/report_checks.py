@@ -5,8 +5,8 @@ from parity.text import number, table
 METRIC_NOTE = """
 A class that is labelled and never predicted has no F-score there and is left out of the mean; here it has 0, as it has
 IoU 0 and Dice 0 on both sides, and the mean holds it. The F-score with beta 1 is the Dice score by definition, so here
-both columns agree. Where only the last digit differs, the ratio lies between two printed numbers and MMSegmentation
-divides in single precision.
+both columns agree. Where only the last digit differs, the share lies half-way between two printed numbers, and
+MMSegmentation's division in single precision moves it; here it is exact.
 """
 # Why a loss differs, or cannot be compared, and who is right.
 LOSS_NOTES = {
