@@ -100,6 +100,41 @@ def test_what_float32_does_not_explain_is_in_doubt_and_unequal(changes, what):
     assert not models.verdicts({**found, 'double': found})[what]
 
 
+class InOrder:
+    """A side that answers requests in the order they came, and remembers them."""
+
+    def __init__(self, answer):
+        self.answer, self.asked, self.waiting = answer, [], []
+
+    def send(self, request):
+        self.waiting.append(request)
+
+    def receive(self):
+        self.asked.append(self.waiting.pop(0))
+        return self.answer(self.asked[-1])
+
+    def ask(self, request):
+        assert not self.waiting
+        self.send(request)
+        return self.receive()
+
+
+def test_a_doubtful_model_is_computed_again_in_double_and_the_rest_stays_in_step(tmp_path):
+    told = {f'fcn/{name}.py': dict(key=name, align_corners=False, slide=False, depth=depth)
+            for name, depth in zip('abcd', (50, 18, 50, 101))}
+    peer = InOrder(lambda request: dict(error='E: no') if 'c.py' in request['file'] else {})
+    own = InOrder(lambda request: difference(classes=0 if request.get('double') else 3, views_classes=0))
+    state = work.Work(tmp_path, SIDES)
+    found = models.compare_models(tmp_path, told, peer, own, state)
+    assert found['c'] == dict(error='E: no', stage='peer')
+    assert all(found[key]['classes'] == 3 and found[key]['double']['classes'] == 0 for key in 'abd')
+    asked = [(Path(request['file']).stem, request.get('double', False)) for request in own.asked]
+    assert asked == [('a', False), ('a', True), ('b', False), ('b', True), ('d', False), ('d', True)]
+    assert [Path(request['file']).stem for request in peer.asked if request['views']] == ['b', 'b']
+    again = InOrder(None)
+    assert models.compare_models(tmp_path, told, again, again, state) == found
+
+
 def test_a_swapped_gradient_is_found():
     one = dict(whole=torch.ones(1, 2, 3, 3), classes=torch.zeros(1, 3, 3), losses={'decode.loss_ce': 1.},
                gradients=dict(a=torch.ones(4), b=torch.full((4,), 2.)))
