@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'tools' / 'benchmarks'
 sys.path.insert(0, str(FOLDER))
 from parity import (  # noqa: E402
+    checkpoint_side,
     checks,
     inputs,
     metric_side,
@@ -25,6 +26,7 @@ from parity import (  # noqa: E402
     models,
     record,
     report,
+    report_checks,
     train_side,
     trees,
     upstream,
@@ -160,7 +162,7 @@ def test_the_page_counts_files_and_tells_reasons():
     assert '| not loaded: ConfigError: no such part | 1 | pspnet/c.py |' in page
     assert '| weights do not fit: missing keys | 1 | pspnet/d.py |' in page
     assert '| trained: E: val | 1 | fcn/b.py |' in page
-    assert 'This run left out: samples, metric, losses.' in page and len(faults) == 3
+    assert 'This run left out: samples, metric, losses, checkpoint.' in page and len(faults) == 3
 
 
 def test_only_differences_of_the_metric_that_the_page_explains_are_no_fault():
@@ -235,3 +237,37 @@ def test_missing_peer_and_configs_are_explained(tmp_path):
     assert answer.returncode == 2 and 'pip install .onedl-mmsegmentation' in answer.stderr.replace("'", '.')
     answer = run('--configs', str(tmp_path), '--peer', sys.executable)
     assert answer.returncode == 2 and 'make parity unpacks it' in answer.stderr and 'Traceback' not in answer.stderr
+
+
+THEIR_TABLE = """\
+|   Class    |  IoU  |  Acc  |
++------------+-------+-------+
+| background | 72.56 | 100.0 |
+|   sheep    |  nan  |  nan  |
+|   person   |  0.0  |  0.05 |
+mmengine - INFO - Iter(test) [60/60]    aAcc: 72.5600  mIoU: 36.2800  mAcc: 50.0200  data_time: 0.0132
+"""
+OUR_TABLE = """\
+| Class      |   IoU |    Acc | Labelled pixels |
+| background | 72.56 | 100.00 |       7,479,400 |
+| sheep      |   n/a |    n/a |               0 |
+| person     |  0.00 |   0.05 |         906,349 |
+| mean       | 36.28 |  50.02 |       8,385,749 |
+test: mIoU 36.28  aAcc 72.56  mAcc 50.02  fwIoU 1.19  (60 images in 0:00:13)
+"""
+
+
+def test_printed_tables_of_both_sides_are_read_alike():
+    theirs, ours = checkpoint_side.rows_of(THEIR_TABLE), checkpoint_side.rows_of(OUR_TABLE)
+    assert theirs == ours == {'background': ['72.56', '100.00'], 'sheep': ['n/a', 'n/a'], 'person': ['0.00', '0.05'],
+                              'mean': ['36.28', '50.02'], 'all pixels': ['72.56']}
+
+
+def test_a_digit_that_differs_in_the_table_of_a_checkpoint_is_a_fault():
+    there = checkpoint_side.rows_of(THEIR_TABLE)
+    found, faults = dict(told='photos', there=there, here=there, old=dict(there, person=['0.01', '0.05'])), []
+    text = report_checks._checkpoint(found, faults)
+    assert '| person' in text and faults == ['checkpoint, the file of 0.x: person']
+    faults.clear()
+    report_checks._checkpoint(dict(found, here=dict(error='killed'), old=there), faults)
+    assert faults == ['checkpoint, the checkpoint: killed']

@@ -16,10 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from answering import Answering, checked_peer  # noqa: E402
+from parity import PARTS  # noqa: E402
 
 from segkit.apis.arguments import Parser  # noqa: E402
-
-PARTS = ('models', 'training', 'samples', 'metric', 'losses')
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
 
 def compare(args: argparse.Namespace, names: list[str], peer: Answering, own: list[Answering]) -> None:
     """Run the parts and write the page."""
-    from parity import checks, models, report, training, upstream
+    from parity import checkpoint, checks, models, report, training, upstream
     from parity.work import Work
 
     from segkit.errors import SegkitError
@@ -91,6 +90,8 @@ def compare(args: argparse.Namespace, names: list[str], peer: Answering, own: li
         found['losses'] = checks.compare_losses(peer, own[0], work)
     if 'samples' in args.parts:
         found['samples'] = checks.compare_samples(configs, args.data, args.samples, peer, own[0], work)
+    if 'checkpoint' in args.parts:
+        found['checkpoint'] = checkpoint.compare_checkpoint(configs, args.data, peer, work)
     if 'models' in args.parts:
         found['models'] = models.compare_models(configs, found['files'], peer, own[0], work)
     if 'training' in args.parts:

@@ -5,7 +5,7 @@ from typing import Any
 
 from data_pipeline import machine
 
-from parity import inputs, models, report_checks
+from parity import PARTS, inputs, models, report_checks
 from parity.text import number, table
 
 HEAD = """\
@@ -50,7 +50,7 @@ def page(found: dict) -> tuple[str, list[str]]:
     only = f'; only those with {" or ".join(found["only"])} in their names' if found['only'] else ''
     parts = [HEAD.format(peer=f'onedl-mmsegmentation {peer["version"]}', only=only)]
     faults: list[str] = []
-    left_out = [part for part in ('models', 'training', 'samples', 'metric', 'losses') if part not in found]
+    left_out = [part for part in PARTS if part not in found]
     if left_out:
         parts.append(f'This run left out: {", ".join(left_out)}.\n\n')
     parts += _files(found, faults)

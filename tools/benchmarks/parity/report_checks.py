@@ -1,5 +1,5 @@
 """The sections of docs/parity.md on samples, the metric and the losses."""
-from parity import checks
+from parity import checkpoint, checks
 from parity.text import number, table
 
 METRIC_NOTE = """
@@ -29,6 +29,8 @@ def sections(found: dict, faults: list[str]) -> list[str]:
         parts.append(_metric(found['metric'], faults))
     if 'losses' in found:
         parts.append(_losses(found['losses'], faults))
+    if 'checkpoint' in found:
+        parts.append(_checkpoint(found['checkpoint'], faults))
     return parts
 
 
@@ -119,3 +121,23 @@ def _losses(found: dict, faults: list[str]) -> str:
             'Differences are relative: of the value, and of the\ngradient to its largest value.\n\n'
             + table(['loss', 'value there', 'value, float32', 'gradient, float32', 'value, float64',
                      'gradient, float64', ''], rows) + ('\n' + '\n'.join(notes) + '\n' if notes else ''))
+
+
+def _checkpoint(found: dict, faults: list[str]) -> str:
+    title = '\n## A checkpoint of its own training\n\n'
+    if 'error' in found:
+        faults.append(f'checkpoint: {found["error"]}')
+        return f'{title}{found["error"]}\n'
+    there, rows = found['there'], []
+    for name in there:
+        cells = ['/'.join(found[side].get(name, ['-'])) for side in ('there', 'here', 'old')]
+        rows.append([name, *cells])
+    for side, words in (('here', 'the checkpoint'), ('old', 'the file of 0.x')):
+        wrong = [name for name in there if found[side].get(name) != there[name]]
+        if wrong or 'error' in found[side]:
+            faults.append(f'checkpoint, {words}: {found[side].get("error") or ", ".join(wrong)}')
+    return (f'{title}MMSegmentation trained a DeepLabV3 R18 for {checkpoint.ITERS} iterations ({found["told"]}) from a '
+            f'file that inherits its\n{checkpoint.BASE}, and tested it on {checkpoint.IMAGES} images. '
+            '`tools/test.py` tested the checkpoint with the\nsame file, unedited, and the same weights in a file with '
+            'the keys of 0.x. IoU/Acc as printed:\n\n'
+            + table(['class', 'MMSegmentation', 'tools/test.py', 'file of 0.x'], rows))

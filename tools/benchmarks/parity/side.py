@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])
 REQUESTS = dict(read='model_side', model='model_side', slice='model_side', train='train_side', samples='data_side',
-                batch='data_side', metric='metric_side', losses='loss_side')
+                batch='data_side', metric='metric_side', losses='loss_side', checkpoint='checkpoint_side')
 
 
 def about(package, request):

@@ -11,7 +11,8 @@ T = TypeVar('T')
 ROOT = Path(__file__).parents[3]
 # What makes a kind of result, beside segkit itself.
 MODULES = dict(read=('model_side', 'train_side', 'digests'), model=('model_side', 'inputs'),
-               train=('train_side',), samples=('data_side', 'checks', 'trees'))
+               train=('train_side',), samples=('data_side', 'checks', 'trees'),
+               checkpoint=('checkpoint', 'checkpoint_side', 'trees'))
 
 
 class Work:
