@@ -2,6 +2,7 @@
 #   make demo                                a trained, evaluated, drawn model from nothing
 #   make install                             the environment alone
 #   make test                                every test
+#   make parity                              compare with MMSegmentation, which is installed beside it
 #   make test PYTHON=python3.12 VENV=~/env   another interpreter, an environment of one's own
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,12 +13,16 @@ DEMO := configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py
 # bfloat16 nearly halves the time where the processor computes in it, and costs time where it does not.
 AMP ?= $(shell grep -q -w -e avx512_bf16 -e amx_bf16 /proc/cpuinfo 2>/dev/null && echo --amp)
 PYTEST_ARGS ?=
+# MMSegmentation's environment, and its own config files, which the fork's wheel lacks.
+PEER ?= .peer
+CONFIGS ?= $(PEER)/upstream/mmseg/.mim/configs
+PARITY_ARGS ?=
 
-.PHONY: help install demo test clean-demo
+.PHONY: help install demo test peer parity clean-demo
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '1,5s/^# \{0,1\}//p' Makefile
+	@sed -n '1,6s/^# \{0,1\}//p' Makefile
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -49,6 +54,23 @@ demo: install
 
 test: install
 	$(PY) -m pytest $(PYTEST_ARGS)
+
+peer: install
+	@test -x $(PEER)/bin/python || $(PY) -m venv $(PEER) 2>/dev/null || { rm -rf $(PEER); $(PY) -m pip install -q virtualenv && \
+	  $(PY) -m virtualenv -q $(PEER); }
+	@$(PEER)/bin/python -c 'import mmseg' 2>/dev/null || { \
+	  echo 'Installing MMSegmentation into $(PEER) (some minutes; the log is $(PEER)/install.log)'; \
+	  $(PEER)/bin/python -m pip install --disable-pip-version-check 'onedl-mmsegmentation[torch,mminstall]==1.4.2' \
+	    > $(PEER)/install.log 2>&1 && { $(PEER)/bin/python -c 'import cv2' 2>/dev/null || \
+	    $(PEER)/bin/python -m pip install --no-deps --force-reinstall opencv-python-headless >> $(PEER)/install.log 2>&1; } && \
+	    $(PEER)/bin/python -c 'import mmseg' >> $(PEER)/install.log 2>&1; } || \
+	  { tail -n 15 $(PEER)/install.log >&2; echo 'The install failed; the whole log is $(PEER)/install.log' >&2; exit 2; }
+	@test -d $(CONFIGS)/deeplabv3 || { \
+	  $(PY) -m pip download -q --disable-pip-version-check --no-deps --dest $(PEER)/wheel mmsegmentation==1.2.2 && \
+	  $(PY) -m zipfile -e $(PEER)/wheel/mmsegmentation-1.2.2-*.whl $(PEER)/upstream; }
+
+parity: peer
+	$(PY) tools/benchmarks/parity.py --peer $(PEER)/bin/python --configs $(CONFIGS) $(PARITY_ARGS)
 
 clean-demo:
 	rm -rf $(WORK) $(DATA)

@@ -50,8 +50,7 @@ def test_a_side_compared_with_itself_is_identical(tool, voc):
     assert '| PhotoMetricDistortion, CPU ms/image |' in text
     assert 'ratio by CPU time: x' in text
     for side in sides:
-        side.process.stdin.close()
-        assert side.process.wait(20) == 0
+        assert side.close() == 0
 
 
 def test_a_peer_that_cannot_start_is_explained(tool, voc):

@@ -12,29 +12,24 @@ The peer needs an environment of its own, because both bring a package ``mmcv``:
     python3 -m venv peer && peer/bin/pip install 'onedl-mmsegmentation[torch,mminstall]'
 """
 import argparse
-import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from segkit.apis.cli import run
-from segkit.errors import ConfigError, DataError
+sys.path.insert(0, str(Path(__file__).parent))
+from answering import Answering, checked_peer  # noqa: E402
+
+from segkit.apis.cli import run  # noqa: E402
+from segkit.errors import ConfigError, DataError  # noqa: E402
 
 SIDE = Path(__file__).with_name('data_pipeline_side.py')
-ONE_THREAD = dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1')
-PEER_SETUP = """\
---peer needs the path of a Python that has MMSegmentation (or SEGKIT_PEER_PYTHON); got {!r}. To make one:
-  python3 -m venv peer && peer/bin/pip install 'onedl-mmsegmentation[torch,mminstall]'
-and then --peer peer/bin/python."""
 
 
-class Side:
+class Side(Answering):
     """One of the two pipelines, in a process of its own.
 
     Args:
@@ -44,32 +39,10 @@ class Side:
     """
 
     def __init__(self, name: str, python: str, pairs: list[tuple[str, str]]) -> None:
-        root = str(Path(__file__).parents[2])
-        env = {**os.environ, **ONE_THREAD}
-        env['PYTHONPATH'] = root if name == 'segkit' else ''
-        self.name = name
-        self.log = tempfile.TemporaryFile(mode='w+')
-        self.process = subprocess.Popen([python, str(SIDE), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True, env=env)
+        super().__init__(name, python, SIDE)
         self.about = self.ask(pairs)
         self.digests = self.ask('digests')
         self.blocks: list[dict] = []
-
-    def ask(self, request):
-        """Send one line of JSON and return the answer."""
-        try:
-            self.process.stdin.write(json.dumps(request) + '\n')
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
-        except BrokenPipeError:
-            answer = ''
-        if not answer:
-            self.process.wait()
-            self.log.seek(0)
-            why = (self.log.read().strip().splitlines() or ['no message'])[-1]
-            hint = '\nDoes that Python have MMSegmentation? See --help.' if self.name == 'mmseg' else ''
-            raise ConfigError(f'The {self.name} process ({self.process.args[0]}) ended: {why}{hint}')
-        return json.loads(answer)
 
     def time_block(self) -> None:
         """Run all samples once; the times go to ``blocks``."""
@@ -142,8 +115,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser.parse_args(argv)
     if args.data_root is None:
         raise ConfigError('Give --data-root, the VOC2012 folder, or set SEGKIT_DATA to the folder that holds it.')
-    if args.peer is not None and not Path(args.peer).is_file():
-        raise ConfigError(PEER_SETUP.format(args.peer))
+    if args.peer is not None:
+        checked_peer(args.peer)
     if args.samples < 1 or args.blocks < 1:
         raise ConfigError(f'--samples and --blocks must be positive; got {args.samples} and {args.blocks}.')
 
@@ -159,8 +132,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         print(f'block {block + 1} of {args.blocks}', file=sys.stderr, flush=True)
     print(report(own, peer, args.samples))
     for side in filter(None, (own, peer)):
-        side.process.stdin.close()
-        side.process.wait()
+        side.close()
 
 
 if __name__ == '__main__':
