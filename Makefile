@@ -13,6 +13,8 @@ DEMO := configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py
 # bfloat16 nearly halves the time where the processor computes in it, and costs time where it does not.
 AMP ?= $(shell grep -q -w -e avx512_bf16 -e amx_bf16 /proc/cpuinfo 2>/dev/null && echo --amp)
 PYTEST_ARGS ?=
+# Processes that tests run in; each takes up to 2 GB.
+WORKERS ?= 2
 # MMSegmentation's environment, and its own config files, which the fork's wheel lacks.
 PEER ?= .peer
 CONFIGS ?= $(PEER)/upstream/mmseg/.mim/configs
@@ -53,7 +55,7 @@ demo: install
 	@echo 'Pictures: $(WORK)/val_predictions.jpg, $(WORK)/curves.png, $(WORK)/predictions/'
 
 test: install
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 peer: install
 	@test -x $(PEER)/bin/python || $(PY) -m venv $(PEER) 2>/dev/null || { rm -rf $(PEER); $(PY) -m pip install -q virtualenv && \
