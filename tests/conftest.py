@@ -88,9 +88,7 @@ tta_pipeline = [
 """
 
 
-@pytest.fixture
-def tiny_config(tmp_path) -> Path:
-    """A config file that trains a network of 8 channels on twelve generated images in VOC layout, in seconds."""
+def _make_tiny_config(tmp_path: Path) -> Path:
     import cv2
     import numpy as np
     rng = np.random.RandomState(0)
@@ -113,3 +111,15 @@ def tiny_config(tmp_path) -> Path:
     path = tmp_path / 'tiny.py'
     path.write_text(TINY_CONFIG.replace('DATA', str(root)))
     return path
+
+
+@pytest.fixture
+def tiny_config(tmp_path) -> Path:
+    """A config file that trains a network of 8 channels on twelve generated images in VOC layout, in seconds."""
+    return _make_tiny_config(tmp_path)
+
+
+@pytest.fixture(scope='session')
+def tiny_config_once(tmp_path_factory) -> Path:
+    """The same for tests that only read it and its images."""
+    return _make_tiny_config(tmp_path_factory.mktemp('tiny'))

@@ -1,15 +1,15 @@
 """What the command lines of train.py and test.py have in common."""
 import argparse
-import difflib
 import os
-import re
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 import segkit
 from segkit.apis.cli import report
+from segkit.apis.old_options import advice
 from segkit.apis.own_config import folder_of, stored_config
 from segkit.launchers import LAUNCHERS, adopt
 
@@ -18,14 +18,24 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are short and name the nearest option."""
+    """An argument parser whose errors are short and name the option that is meant."""
+
+    _typed: Sequence[str] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)  # --show would be taken for --show-dir
+
+    def parse_known_args(self, args: Optional[Sequence[str]] = None, namespace: Any = None) -> Any:
+        """Remember the command line, for its errors."""
+        self._typed = self._typed or list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line and leave with status 2."""
-        unknown = re.search(r'unrecognized arguments: (--[\w-]+)', message)
-        if unknown:
-            near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
-            message += f'\nNearest: {near[0]}' if near else ''
+        _, found, unknown = message.partition('unrecognized arguments: ')
+        if found:
+            hint = advice(unknown.split(), self._typed, self._option_string_actions)
+            message += f'\n{hint}' if hint else ''
         report('error', f'error: {message}\n{self.prog} --help lists the options.')
         self.exit(2)
 
@@ -34,7 +44,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every tool with a config takes."""
     parser.add_argument('--work-dir', metavar='DIR', help='the run folder (default: work_dir of the config, else '
                         './work_dirs/<name of the config>)')
-    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[],
+    parser.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE', default=[],
                         help='override values of the config, for example train_cfg.max_iters=1000 crop_size=(256,256); '
                         'one that reaches nothing is refused, +KEY=VALUE adds a new key')
     add_unsafe_load(parser)

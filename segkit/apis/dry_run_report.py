@@ -8,6 +8,7 @@ from torch import nn
 
 from segkit.apis.dry_run_estimate import Costs
 from segkit.apis.dry_run_facts import Facts, Seen, checkpoint_hook, free_bytes
+from segkit.apis.model_parts import parts_of
 from segkit.engine.hooks.progress_hook import duration
 from segkit.engine.shape_trace import Stair, shape_of
 from segkit.engine.small_batch import IMAGES, SIDE
@@ -61,15 +62,8 @@ def recipe(cfg: Any, runner: Any, counts: int) -> list[str]:
 
 def parts(model: nn.Module) -> list[str]:
     """Parameters of each part of the network."""
-    rows = []
-    for name, part in model.named_children():
-        learning, frozen = (sum(p.numel() for p in part.parameters() if p.requires_grad is wanted)
-                            for wanted in (True, False))
-        if learning or frozen:
-            kinds = ', '.join(dict.fromkeys(type(one).__name__ for one in
-                                            (part if isinstance(part, nn.ModuleList) else [part])))
-            rows.append(_row(name, f'{kinds:<18}', f'{learning / 1e6:7.2f} M', f'+ {frozen / 1e6:.2f} M frozen'
-                             if frozen else ''))
+    rows = [_row(part.name, f'{", ".join(part.kinds):<18}', f'{part.learning / 1e6:7.2f} M',
+                 f'+ {part.frozen / 1e6:.2f} M frozen' if part.frozen else '') for part in parts_of(model)]
     count = sum(p.numel() for p in model.parameters())
     return [f'model: {type(model).__name__}, {count / 1e6:.2f} M parameters', *rows]
 

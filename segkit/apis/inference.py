@@ -19,11 +19,12 @@ from segkit.registry import DATASETS, MODELS, TRANSFORMS
 from segkit.structures import SegDataSample
 
 Image = Union[str, Path, np.ndarray]
+DEFAULT_DEVICE = 'cuda:0'
 
 
 def init_model(config: Union[str, Path, Config, None] = None,
                checkpoint: Union[str, Path, None] = None,
-               device: str = 'cuda:0',
+               device: Optional[str] = 'cuda:0',
                cfg_options: Optional[dict] = None,
                unsafe: bool = False) -> nn.Module:
     """Build a segmentor for prediction.
@@ -32,7 +33,8 @@ def init_model(config: Union[str, Path, Config, None] = None,
         config: A config file, or a loaded config. None takes the one that the checkpoint holds, without running code
             from it; a checkpoint in this place does too.
         checkpoint: A file or URL; None leaves random weights, and that is said.
-        device: Where it runs; without CUDA it runs on the CPU, and that is said.
+        device: Where it runs. None takes CUDA where there is some, else the CPU. 'cuda:0', which scripts for
+            MMSegmentation say, runs on the CPU where there is no CUDA, and that is said; another one has to be there.
         cfg_options: Overrides for a config file or the checkpoint's config.
         unsafe: Let the checkpoint run whatever code it contains, if it asks for some. Only for files you made or
             trust.
@@ -41,14 +43,14 @@ def init_model(config: Union[str, Path, Config, None] = None,
         The segmentor in eval mode, with ``cfg`` and ``dataset_meta`` (classes, palette) as attributes.
 
     Raises:
-        ConfigError: If the config cannot be used.
+        ConfigError: If the config cannot be used, or the device is not there.
         CheckpointError: If the checkpoint cannot be read, or does not fit model or classes.
     """
     with trusting(unsafe):
         return _init_model(config, checkpoint, device, cfg_options)
 
 
-def _init_model(config: Any, checkpoint: Any, device: str, cfg_options: Optional[dict]) -> nn.Module:
+def _init_model(config: Any, checkpoint: Any, device: Optional[str], cfg_options: Optional[dict]) -> nn.Module:
     if checkpoint is None and is_checkpoint(config):
         config, checkpoint = None, config
     if config is None and checkpoint is None:
@@ -59,13 +61,12 @@ def _init_model(config: Any, checkpoint: Any, device: str, cfg_options: Optional
             cfg.merge_from_dict(cfg_options)
     else:
         cfg = load_config(stored_config(checkpoint) if config is None else config, cfg_options)
-    try:
-        torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"device (--device): expected cuda:N or cpu, got {device!r}.") from error
-    if device.startswith('cuda') and not torch.cuda.is_available():
+    there = torch.cuda.is_available()
+    if device == DEFAULT_DEVICE and not there:
         print_log(f'{device} is not available; predicting on the CPU', 'current')
-        device = 'cpu'
+    if device is None or device == DEFAULT_DEVICE:
+        device = DEFAULT_DEVICE if there else 'cpu'
+    require_device(device)
     model = MODELS.build(cfg.model)
     meta = dataset_meta_of_config(cfg)
     if checkpoint is None:
@@ -85,6 +86,21 @@ def _init_model(config: Any, checkpoint: Any, device: str, cfg_options: Optional
     if 'keep_logits' not in (cfg.model.get('test_cfg') or {}) and isinstance(getattr(model, 'test_cfg', None), dict):
         model.test_cfg['keep_logits'] = True  # a run keeps none, but who asks for one image may want its scores
     return model.to(device).eval()
+
+
+def require_device(device: str) -> None:
+    """Raise ConfigError unless this machine has the device."""
+    try:
+        kind = torch.device(device)
+        if kind.type not in ('cuda', 'cpu'):
+            torch.zeros(1, device=kind).item()
+    except Exception as error:  # each kind of device has errors of its own
+        raise ConfigError(f'device (--device): expected cuda:N or cpu, got {device!r}.') from error
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind.type == 'cuda' and (kind.index or 0) >= gpus:
+        raise ConfigError(f"device (--device): {device} is not there; this machine shows {gpus or 'no'} "
+                          f"GPU{'' if gpus == 1 else 's'} to torch.\nGive another one, or none: that takes "
+                          'a GPU where there is one, else the CPU.')
 
 
 def dataset_meta_of_config(cfg: Config) -> dict:
@@ -136,7 +152,7 @@ def predict_images(model: nn.Module, images: Sequence[Image], batch_size: int = 
     load, prepare = prediction_pipeline(model.cfg)
     batch: list[dict] = []
     for image in images:
-        sample = prepare(_loaded(image, load))
+        sample = prepare(read_image(image, load))
         if batch and (len(batch) == batch_size or batch[0]['inputs'].shape != sample['inputs'].shape):
             yield from _predict(model, batch, keep_logits)
             batch = []
@@ -174,7 +190,7 @@ def prediction_pipeline(cfg: Config) -> tuple[Any, Compose]:
     return transforms[0], Compose(transforms[1:])
 
 
-def _loaded(image: Image, load: Any) -> dict:
+def read_image(image: Image, load: Any) -> dict:
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise DataError('An image given as array is (H, W, 3) uint8 in BGR order, as cv2.imread reads it;\n'

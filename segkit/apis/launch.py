@@ -5,6 +5,7 @@ stop after 30 seconds, whether it has saved or not, and adds a report with a tra
 once it was printed by each process. Here a stopped run has the time it needs, and an error is said once.
 """
 import ctypes
+import itertools
 import json
 import os
 import shlex
@@ -41,10 +42,17 @@ def main(argv: list[str]) -> int:
     if {'-h', '--help'} & set(args):
         return subprocess.call([*program, '--help'])
     at = next((i for i in range(1, len(TOOLS[tool]) + 1) if args[i:] and args[i].isdigit()), None)
+    if args[1:] and args[0].isdigit() and at is None:
+        files = list(itertools.takewhile(lambda arg: not arg.startswith('-'), args[1:]))[:len(TOOLS[tool])]
+        _refuse(f'{script}: the number of processes comes behind {" ".join(TOOLS[tool])}, not before:\n'
+                + shlex.join([script, *files, args[0], *args[1 + len(files):]]))
     if at is None or int(args[at]) < 1:
         got = ' '.join(map(shlex.quote, args)) or 'nothing'
         _refuse(f'{script}: expected {" ".join(TOOLS[tool])} and the number of processes on this machine, at least 1; '
                 f'got {got}.')
+    if at < len(TOOLS[tool]) and args[at + 1:] and not args[at + 1].startswith('-'):
+        _refuse(f'{script}: the number of processes comes behind {" ".join(TOOLS[tool])}:\n'
+                + shlex.join([script, *args[:at], args[at + 1], args[at], *args[at + 2:]]))
     here = int(args[at])
     nodes, node = _number('NNODES', 1, 1), _number('NODE_RANK', 0, 0)
     if node >= nodes:

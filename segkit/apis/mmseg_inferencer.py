@@ -9,7 +9,7 @@ from mmengine.config import Config
 from torch import nn
 
 import segkit
-from segkit.apis.inference import Image, init_model, predict_images
+from segkit.apis.inference import Image, init_model, predict_images, require_device
 from segkit.engine.run_folder import write_picture
 from segkit.errors import ConfigError, DataError
 from segkit.evaluation.palette_png import write_palette_png
@@ -34,7 +34,7 @@ class MMSegInferencer:
         classes: Class names, instead of those the checkpoint names.
         palette: (r, g, b) of each class, 0 to 255, instead of the checkpoint's.
         dataset_name: A registered dataset whose classes and palette to take, such as 'PascalVOCDataset'.
-        device: Where it runs; None takes CUDA where there is some.
+        device: Where it runs, which has to be there; None takes CUDA where there is some, else the CPU.
         unsafe: Let the file of weights run whatever code it contains, if it asks for some. Only for files you made or
             trust.
 
@@ -42,7 +42,7 @@ class MMSegInferencer:
         images (H, W, 3) uint8 BGR -> index masks (H, W).
 
     Raises:
-        ConfigError: If the config, the classes or the palette cannot be used.
+        ConfigError: If the config, the device, the classes or the palette cannot be used.
         CheckpointError: If the weights cannot be read or do not fit.
     """
 
@@ -57,7 +57,9 @@ class MMSegInferencer:
         from segkit.visualization import SegLocalVisualizer
 
         if not isinstance(model, nn.Module):
-            model = init_model(_config_of(model), weights, device or 'cuda:0', unsafe=unsafe)
+            if device is not None:
+                require_device(device)
+            model = init_model(_config_of(model), weights, device, unsafe=unsafe)
         self.model = model
         meta = dict(model.dataset_meta)
         if dataset_name is not None:
@@ -168,12 +170,14 @@ def list_inputs(inputs: Union[Image, Sequence[Image]]) -> list[Image]:
     """The images of a file, a folder, an array or a list.
 
     Raises:
-        DataError: If a file is not there, or a folder holds no image.
+        DataError: If a file is not there, or a folder holds no image, or it is an address of the web.
     """
     if isinstance(inputs, np.ndarray):
         return [inputs]
     if isinstance(inputs, (list, tuple)):
         return list(inputs)
+    if '://' in str(inputs):
+        raise DataError(f'{inputs}: images are read from files, not from addresses.\nDownload it, and give the path.')
     path = Path(inputs)
     if path.is_dir():
         found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in SUFFIXES)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 CONFIGS = ('.py', '.json', '.yaml', '.yml')
 CHECKPOINTS = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')  # the last one to say that it is not read
+POINTER = 'last_checkpoint'  # the file of a run folder that names the newest one
 STARTS = (b'PK\x03\x04', b'\x80\x02')  # of the files that torch.save writes, in its two formats
 
 
@@ -27,7 +28,7 @@ def is_checkpoint(name: Any) -> bool:
 
 
 def refuse_no_file(checkpoint: str) -> None:
-    """Refuse a run folder, or the file of a hash, in the place of a checkpoint.
+    """Refuse a run folder, or a file beside a checkpoint, in the place of a checkpoint.
 
     Raises:
         CheckpointError: Naming the checkpoints that are there.
@@ -37,6 +38,10 @@ def refuse_no_file(checkpoint: str) -> None:
         inside = [p.name for start in ('best_', 'iter_', 'epoch_') for p in sorted(path.glob(f'{start}*.pth'))][:6]
         raise CheckpointError(f'{checkpoint} is a folder; the file of a checkpoint was expected.\n'
                               + (f'In it: {", ".join(inside)}' if inside else 'It holds no best_*.pth or iter_*.pth.'))
+    if path.name == POINTER and path.is_file():
+        named = path.parent / Path(path.read_text(errors='replace').strip()).name
+        there = f'\nThe checkpoint is {named}' if named.is_file() else ''
+        raise CheckpointError(f'{checkpoint} names the newest checkpoint of its folder; it is none itself.{there}')
     if path.suffix == '.sha256':
         beside = path.with_suffix('')
         there = f'\nThe checkpoint is {Path(checkpoint).with_suffix("")}' if beside.is_file() else ''

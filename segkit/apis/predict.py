@@ -33,10 +33,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('config', nargs='?', help='a config file (default: the config that the checkpoint holds)')
     p.add_argument('checkpoint', help='a checkpoint file or URL')
     p.add_argument('--out-dir', metavar='DIR', required=True, help='where the predictions are written')
-    p.add_argument('--device', default='cuda:0', help='cuda:N or cpu (default: cuda:0, or cpu where there is no CUDA)')
+    p.add_argument('--device', help='cuda:N or cpu (default: cuda:0, or cpu where there is no CUDA)')
     p.add_argument('--opacity', type=_share, default=0.5, metavar='0..1',
                    help='weight of the colours over the photo (default: 0.5)')
-    p.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', default=[], help='override values of the config')
+    p.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE', default=[],
+                   help='override values of the config')
     add_unsafe_load(p)
     p.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return p
@@ -74,13 +75,15 @@ def predict(args: argparse.Namespace) -> None:
     """
     from mmengine.logging import MMLogger
 
-    from segkit.apis.inference import init_model
+    from segkit.apis.inference import init_model, require_device
     from segkit.apis.mmseg_inferencer import MMSegInferencer, index_mask, list_inputs
     from segkit.config import load_config
     from segkit.engine.console import Console
     from segkit.engine.run_folder import write_picture
 
     MMLogger.get_current_instance().handlers = [Console()]
+    if args.device is not None:
+        require_device(args.device)
     images = list_inputs(args.source)
     refuse_inputs('--out-dir', args.out_dir, {Path(path).parent for path in images})
     stems = [Path(path).stem for path in images]

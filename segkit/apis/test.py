@@ -2,6 +2,7 @@
 import argparse
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from segkit.apis.arguments import Parser, add_common, load, started
@@ -12,6 +13,7 @@ from segkit.apis.used_overrides import judge_of_test
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+RESULT_FILES = ('.pkl', '.pickle', '.json', '.npy', '.npz', '.csv')  # what --out names with other tools
 EXAMPLE = """example:
   python tools/test.py configs/deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py runs/a/best_mIoU.pth --tta
   python tools/test.py runs/a/best_mIoU.pth        (the config is the one in the checkpoint)
@@ -90,6 +92,9 @@ def prepare(cfg: 'Config', args: argparse.Namespace) -> None:
                 'val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
     if args.out:
+        if Path(args.out).suffix.lower() in RESULT_FILES:
+            raise ConfigError(f'--out {args.out}: expected a folder, which gets each prediction as palette PNG.\n'
+                              'No file of results is written; the tables of scores are in test/ of the run folder.')
         refuse_inputs('--out', args.out, data_folders(cfg, 'test'))
         metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
         metrics[0].output_dir = args.out

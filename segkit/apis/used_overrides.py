@@ -44,6 +44,12 @@ def judge_of_prediction(key: str, places: list[str], values: dict) -> None:
                           f'test pipeline.{hint}')
 
 
+def judge_of_network(key: str, places: list[str], values: dict) -> None:
+    """What ``load_config`` asks about each override of a tool that builds the network alone."""
+    if not any(place.split('.')[0] == 'model' for place in places):
+        raise ConfigError(f'{key}: reaches {places[0].split(".")[0]} only, and the network is built from model alone.')
+
+
 def _used(place: str, values: dict, tta: bool) -> bool:
     part = place.split('.')[0]
     if part in VALIDATION:  # a file without a test part is tested as it is validated

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from segkit.checkpoint.layouts import layout_of
 from segkit.errors import CheckpointError
+
+HARDLY = 0.1  # of a file's keys; where the model has fewer of these names, the file is of another network
 
 
 def state_dict_of(checkpoint: Mapping, source: str = 'The checkpoint') -> dict[str, Tensor]:
@@ -58,7 +61,9 @@ class KeyReport:
         kinds = (('missing', self.missing), ('unexpected', self.unexpected), ('of another shape', shapes))
         parts = [f'{len(keys)} {name}: ' + ', '.join(keys[:3]) + (', ...' if len(keys) > 3 else '')
                  for name, keys in kinds if keys]
-        lines = [f'{source} does not fit {model}; {len(self.fitting)} keys fit.', '; '.join(parts) + '.', self.cause]
+        listed = '; '.join(parts)
+        lines = [f'{source} does not fit {model}; {len(self.fitting)} keys fit.',
+                 listed if listed.endswith('...') else f'{listed}.', self.cause]
         return '\n'.join(line for line in lines if line)
 
 
@@ -110,6 +115,9 @@ def _cause(report: KeyReport, ours: list[str], theirs: list[str]) -> str:
         (file_classes,), (model_classes,) = pairs.pop()
         return (f'The file has {file_classes} classes, the model {model_classes}: '
                 f'set model.num_classes={file_classes}, or take a file trained on {model_classes} classes.')
+    foreign = layout_of(report.unexpected)
+    if foreign:
+        return f'The file is {foreign}, the model is not: take weights of this model.'
     if not report.fitting:
         heads = {key.split('.')[0] + '.' for key in theirs}
         for head in sorted(heads):
@@ -117,6 +125,9 @@ def _cause(report: KeyReport, ours: list[str], theirs: list[str]) -> str:
                 return f"The file's keys begin with '{head}': init_cfg.prefix='{head}' takes that part."
         if any(f'backbone.{key}' in ours for key in theirs):
             return 'The file holds a backbone alone: give it as model.backbone.init_cfg, not to the whole model.'
+    if len(report.fitting) + len(report.mismatched) < HARDLY * len(theirs):
+        return ('The file is of another network: take one that was trained with this config, or the config that it was '
+                'trained with.')
     for key, kind in (('stem.0.weight', "a deep stem (ResNetV1c, ResNetV1d, 'open-mmlab://resnet50_v1c')"),
                       ('conv1.weight', "a 7x7 stem (ResNet, 'torchvision://resnet50')"),
                       ('layer2.0.downsample.2.weight', 'averaging shortcuts (ResNetV1d)')):

@@ -3,7 +3,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from segkit import registry
-from segkit.config.plain_dicts import OPEN, READ_BY_GET, priority_fault, types_at, words_at
+from segkit.config.plain_dicts import OPEN, READ_BY_GET, negative_number, priority_fault, types_at, words_at
 from segkit.config.schema import (
     DATALOADER,
     TOP_LEVEL,
@@ -15,7 +15,7 @@ from segkit.config.schema import (
     nearest,
     undefined,
 )
-from segkit.config.value_types import fits, in_words, required_keywords, wanted_types
+from segkit.config.value_types import fits, in_words, meant, required_keywords, wanted_types
 from segkit.errors import ConfigError
 
 Chain = list[tuple[tuple[str, ...], dict]]
@@ -98,10 +98,15 @@ def _check_dict(chain: Chain, added: Collection[str]) -> None:
     hook = kind_at(path, node) is registry.HOOKS
     for key, hint in {**wanted, **types_at(names, hook)}.items():
         if hint is not None and not fits(node.get(key), hint):
-            raise KeyFault((*path, key), f'{place}.{key}: expected {in_words(hint)}; got {node[key]!r}.')
+            likely = meant(node[key], hint, key)
+            raise KeyFault((*path, key), f'{place}.{key}: expected {in_words(hint, key)}; got {node[key]!r}.'
+                           + (f'\nIs {likely} meant?' if likely else ''))
     fault = priority_fault(node.get('priority')) if hook else None
     if fault:
         raise KeyFault((*path, 'priority'), f'{place}.priority: {fault}')
+    key = negative_number(names, node)
+    if key is not None:
+        raise KeyFault((*path, key), f'{place}.{key}: expected a number of at least 0; got {node[key]!r}.')
     if names == ('train_cfg',):
         _check_intervals(path, node)
     for key, value in node.items():

@@ -10,6 +10,7 @@ from segkit.config import overrides as ov
 from segkit.config.check_tree import KeyFault, check_tree
 from segkit.config.custom_imports import import_custom
 from segkit.config.files import LoadedFile, read_text, run_file
+from segkit.config.reached import Reached
 from segkit.config.schema import TOP_LEVEL, nearest, parts
 from segkit.config.stored import StoredConfig
 from segkit.config.top_level import drop_variables, names_of_lazy_file, refuse_misspelt
@@ -48,14 +49,15 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
         The merged config, ``default_scope`` 'segkit'.
 
     Raises:
-        ConfigError: For a missing or broken file, an override that reaches nothing, a name that is not
-            registered, a keyword its class does not take, or a misspelt top-level key.
+        ConfigError: For a missing or broken file, an override that reaches nothing or that another one undoes, a
+            name that is not registered, a keyword its class does not take, or a misspelt top-level key.
     """
     stored = path if isinstance(path, StoredConfig) else None
     path = Path(stored.source) if stored else Path(path).expanduser().resolve()
     options = ov.parse(overrides) if isinstance(overrides, list) else dict(overrides or {})
     added = {k[1:]: v for k, v in options.items() if k.startswith('+')}
     options = {k: v for k, v in options.items() if not k.startswith('+')}
+    reached = Reached('--cfg-options' if isinstance(overrides, list) else 'cfg_options')
 
     loaded = LoadedFile(stored.named()) if stored else _read(path, {})
     refuse_misspelt(loaded, say)
@@ -67,7 +69,8 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
                  if k.split('.')[0] not in TOP_LEVEL and k.split('.')[0] in loaded.assigned}
     before = loaded.values
     for key in variables:
-        _report_variable(path, key, variables[key], loaded, say, judge)
+        for place, value in _report_variable(path, key, variables[key], loaded, say, judge).items():
+            reached.note(key, variables[key], place, value)
     if variables:
         loaded = _read(path, variables)
     cfg = Config(loaded.values, filename=None if stored else str(path))
@@ -92,37 +95,52 @@ def load_config(path: Union[str, Path, StoredConfig], overrides: Union[dict[str,
             ov.check_defined(cfg._cfg_dict, place)
         if judge is not None:
             judge(key, places, loaded.values)
+        changes = []
         for place in places:
-            old = _lookup(cfg, place)
-            ov.check_form(place, old, value)
-            ov.check_number(cfg._cfg_dict, place, old, value)
+            old = _lookup(cfg._cfg_dict, place)
+            try:
+                ov.check_form(place, old, value)
+                ov.check_number(cfg._cfg_dict, place, old, value)
+            except ConfigError as error:
+                raise ConfigError(f'{reached.label(key, place)}{error}') from None
             ov.apply(cfg._cfg_dict, place, value)
-            say(f'override {place}: {_short(old)} -> {_short(_lookup(cfg, place))}')
+            reached.note(key, value, place, value)
+            new = _lookup(cfg._cfg_dict, place)
+            if type(new) is not type(old) or new != old:
+                changes.append(f'override {place}: {_short(old)} -> {_short(new)}')
+        for line in changes or [f'override {key}: it is {_short(value)} already']:
+            say(line)
+    reached.refuse_lost()
     for key, value in added.items():
         if judge is not None:
             judge(key, [key], loaded.values)
+        if key.startswith(TEST_FROM_VAL):
+            _test_from_val(cfg)
         ov.apply(cfg._cfg_dict, key, value)
+        reached.note(key, value, key, value)
         unread = key.split('.')[0] not in TOP_LEVEL
         say(f'added {key}: {_short(value)}' + (', which only code of your own can read' if unread else ''))
     if added:  # declared in the config itself, so that its copy in the run folder loads
         cfg.added_keys = sorted({*cfg.get('added_keys', ()), *added})
     _map_old_names(cfg, say)
     _test_from_val(cfg)
+    if 'val_dataloader' in cfg and all(cfg.get(name) is None for name in ('val_dataloader', *TEST_FROM_VAL)):
+        cfg.test_cfg = None  # a validation that is switched off leaves nothing to test as it is
     _follow_max_iters(cfg, max_iters, say)
     if check:
         try:
             check_tree(cfg._cfg_dict, cfg.get('added_keys', ()))
         except KeyFault as fault:
-            raise KeyFault(fault.path, _with_place(fault, path, loaded, [*later, *added])) from None
+            raise KeyFault(fault.path, _with_place(fault, path, loaded, reached)) from None
         drop_variables(cfg)
     return cfg
 
 
-def _with_place(fault: KeyFault, path: Path, loaded: LoadedFile, given: list[str]) -> str:
-    """The message with file and line before it, unless the command line gave the key."""
-    key = '.'.join(fault.path)
-    if any(f'{key}.'.startswith(f'{one}.') or f'{one}.'.startswith(f'{key}.') for one in given):
-        return str(fault)
+def _with_place(fault: KeyFault, path: Path, loaded: LoadedFile, reached: Reached) -> str:
+    """The message behind file and line, or behind what was typed where an override gave the key."""
+    key = reached.key_of(fault.path)
+    if key is not None:
+        return f'{reached.label(key, ".".join(fault.path))}{fault}'
     keys = fault.path
     if keys[0] in TEST_FROM_VAL and not any(keys[0] in one for one in (loaded.values, loaded.origins)):
         keys = (keys[0].replace('test', 'val'), *keys[1:])
@@ -149,7 +167,8 @@ def _read(path: Path, variables: dict[str, Any]) -> LoadedFile:
 
 
 def _report_variable(path: Path, key: str, value: Any, plain: LoadedFile, say: Callable[[str], None],
-                     judge: Optional[Callable[[str, list[str], dict], None]]) -> None:
+                     judge: Optional[Callable[[str, list[str], dict], None]]) -> dict[str, Any]:
+    """Say where an override of a variable takes effect; returns these places and what each then holds."""
     changed = _read(path, {key: value}).values
     reached = ov.effect(plain.values, changed)
     if reached:
@@ -157,10 +176,10 @@ def _report_variable(path: Path, key: str, value: Any, plain: LoadedFile, say: C
             judge(key, reached, plain.values)
         shown = ', '.join(reached[:6]) + (f' and {len(reached) - 6} more' if len(reached) > 6 else '')
         say(f'override {key} = {_short(value)} reached {shown}')
-        return
+        return {place: _lookup(changed, place) for place in reached}
     if ov.leaves(plain.values) == ov.leaves(changed):
         say(f'override {key}: it is {_short(value)} already')
-        return
+        return {}
     last = key.split('.')[-1]
     takers = ['.'.join((*p, k)) for p, node in parts({k: v for k, v in plain.values.items() if k in TOP_LEVEL})
               for k in node if k == last]
@@ -188,8 +207,8 @@ def _places(cfg: Config, key: str, loaded: LoadedFile) -> list[str]:
     raise ConfigError(f'{key}: the config has no such key, so the override would have no effect.\n{hint}')
 
 
-def _lookup(cfg: Config, key: str) -> Any:
-    node: Any = cfg._cfg_dict
+def _lookup(cfg: dict, key: str) -> Any:
+    node: Any = cfg
     for part in key.split('.'):
         if isinstance(node, (list, tuple)):
             node = node[int(part)] if part.lstrip('-').isdigit() and -len(node) <= int(part) < len(node) else None

@@ -9,6 +9,7 @@ from segkit.config.schema import TOP_LEVEL, chain_to, class_at, keys_at, kind_at
 from segkit.config.value_types import fits, wanted_types
 from segkit.errors import ConfigError
 
+PAIRS = {'(': ')', '[': ']', '{': '}'}
 NUMBERS_OF = ('segkit', 'mmengine', 'mmcv', 'torch')  # what takes a number there takes no list in its place
 
 
@@ -18,16 +19,37 @@ def parse(items: list[str]) -> dict[str, Any]:
     Values are Python literals, ``dict(...)`` calls included; ``1,2`` is a list; anything else is a string.
 
     Raises:
-        ConfigError: If an item has no ``=``.
+        ConfigError: If an item has no ``=``, a bracket is not closed, or a key has two different values.
     """
-    options = {}
+    options: dict[str, Any] = {}
     for item in items:
         key, equals, text = item.partition('=')
         if not equals or not key.strip():
             raise ConfigError(f'--cfg-options: expected KEY=VALUE, got {item!r}.\nExample: --cfg-options '
                               'train_cfg.max_iters=1000 model.backbone.depth=101')
-        options[key.strip()] = _value(text.strip())
+        key, text = key.strip(), text.strip()
+        if _is_open(text):
+            raise ConfigError(f'--cfg-options {key}: the brackets of {text} do not match.\nA value with blanks or '
+                              f'brackets in it needs quotes around it: "{key}=(64, 64)"')
+        value = _value(text)
+        for other in options:
+            if other.lstrip('+') == key.lstrip('+') and options[other] != value:
+                raise ConfigError(f'--cfg-options gives {key} two values: {options[other]!r} and {value!r}.\n'
+                                  'Give one of them.')
+        options[key] = value
     return options
+
+
+def _is_open(text: str) -> bool:
+    """Whether a value that begins or ends with a bracket has brackets without a partner."""
+    at_its_ends = text.removeprefix('dict').startswith(tuple(PAIRS)) or text.endswith(tuple(PAIRS.values()))
+    if not at_its_ends or all(text.count(left) == text.count(right) for left, right in PAIRS.items()):
+        return False
+    try:
+        ast.parse(text, mode='eval')
+    except SyntaxError:
+        return True
+    return False  # a bracket inside quotes
 
 
 def _value(text: str) -> Any:
@@ -195,6 +217,9 @@ def check_number(cfg: dict, key: str, old: Any, new: Any) -> None:
     if fits(new, hint) if hint is not None else not known:
         return
     given = ','.join(map(str, new))
+    if len(new) == 1:
+        raise ConfigError(f'{key} is {old!r}; expected a number, but a comma behind it makes a list: {given},\n'
+                          'Leave the comma out; overrides are separated by blanks.')
     raise ConfigError(f"{key} is {old!r}; expected a number, got the list {given}; "
                       "a decimal point is '.'.")
 

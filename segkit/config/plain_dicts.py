@@ -44,6 +44,8 @@ TYPES: dict[Path, dict[str, Any]] = {
                              log_with_hierarchy=bool, mean_pattern=str),
     ('param_scheduler',): dict(begin=float, end=float, by_epoch=bool),
 }
+# Numbers below zero that torch refuses without a word about the key.
+NOT_NEGATIVE: dict[Path, tuple[str, ...]] = {('optim_wrapper', 'optimizer'): ('lr', 'weight_decay', 'momentum')}
 # MMEngine asks these dicts for the keys it knows; what else is in them is passed over in silence.
 READ_BY_GET = (('env_cfg',), ('auto_scale_lr',), ('optim_wrapper', 'paramwise_cfg'))
 OF_A_PARAMETER = frozenset({'lr_mult', 'decay_mult'})  # paramwise_cfg.custom_keys.<name>
@@ -94,6 +96,15 @@ def types_at(keys: Path, hooks: bool = False) -> dict[str, Any]:
         hooks: Whether the dict is a hook's.
     """
     return {'priority': Union[int, str]} if hooks else TYPES.get(keys, {})
+
+
+def negative_number(keys: Path, node: dict) -> Optional[str]:
+    """The key of the dict at ``keys`` whose number is below zero, or none at all, where that means nothing."""
+    for key in NOT_NEGATIVE.get(keys, ()):
+        value = node.get(key)
+        if isinstance(value, (int, float)) and not value >= 0:
+            return key
+    return None
 
 
 def priority_fault(priority: Any) -> Optional[str]:

@@ -2,10 +2,14 @@
 import inspect
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Union
 
+ONE = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'text', dict: 'a dict',
+       list: 'a list', tuple: 'a list', Sequence: 'a list', type(None): 'None', Callable: 'a function'}
+SEVERAL = {int: 'whole numbers', float: 'numbers', str: 'texts', dict: 'dicts'}
+ORDER = dict(crop_size='(h, w)', size='(h, w)', stride='(h, w)', scale='(w, h)')  # of two numbers behind a keyword
 PACKAGE = 'segkit'  # whose annotations are kept true; those of other packages are not relied on
 
 
@@ -60,10 +64,43 @@ def fits(value: Any, hint: Any) -> bool:
     return True
 
 
-def in_words(hint: Any) -> str:
-    """A hint as a message shows it: ``int or tuple[int, int]``."""
-    if typing.get_origin(hint) in (Union, types.UnionType):
-        return ' or '.join(in_words(one) for one in typing.get_args(hint))
-    if hint is type(None):
-        return 'None'
+def in_words(hint: Any, key: str = '') -> str:
+    """A hint as a message shows it: ``a whole number or two whole numbers (h, w)``.
+
+    Args:
+        hint: The annotation.
+        key: The keyword's name, which tells in what order two numbers stand.
+    """
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        plain = [one for one in inner if typing.get_origin(one) or one in ONE]  # objects are not typed into a config
+        return ' or '.join(dict.fromkeys(in_words(one, key) for one in sorted(plain or inner, key=_comes_last)))
+    if hint in ONE:
+        return ONE[hint]
+    if origin in (list, tuple, Sequence) and inner:
+        several = SEVERAL.get(inner[0], 'lists' if typing.get_origin(inner[0]) in (list, tuple, Sequence) else 'values')
+        if key in ORDER and inner[0] in (int, float):
+            return f'two {several} {ORDER[key]}'
+        return f'two {several}' if inner[1:] == inner[:1] else f'a list of {several}'
     return inspect.formatannotation(hint).replace('collections.abc.', '').replace('typing.', '')
+
+
+def meant(value: Any, hint: Any, key: str = '') -> str:
+    """What a value of the wrong kind most likely means, as one would write it; empty where that is open.
+
+    Args:
+        value: What came.
+        hint: The annotation that it does not fit.
+        key: The keyword's name.
+    """
+    if isinstance(value, float) and value.is_integer() and fits(int(value), hint):
+        return str(int(value))
+    if isinstance(value, str) and value.isdecimal() and fits(int(value), hint):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and key in ORDER and fits((value, value), hint):
+        return f'({value}, {value})'
+    return ''
+
+
+def _comes_last(hint: Any) -> bool:
+    return hint is type(None)

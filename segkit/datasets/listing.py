@@ -42,8 +42,9 @@ def require_folder(folder: str, key: str, backend_args: Optional[dict] = None, h
     while not osp.isdir(parent):
         parent = osp.dirname(parent)
     start = '' if osp.isabs(folder) else f'; a relative path, looked for from the current folder {os.getcwd()}'
+    holds = sorted(name for name in os.listdir(parent) if not name.startswith('.'))
     raise DataError(f'The folder does not exist: {folder} (dataset key {key}){start}.\n'
-                    f'The path is right up to {parent}, which holds: {_shorten(sorted(os.listdir(parent)))}.\n'
+                    f'The path is right up to {parent}, which holds: {_shorten(holds) if holds else "nothing"}.\n'
                     + (hint or f'Correct data_root or {key}.'))
 
 

@@ -4,7 +4,7 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import cv2
 import numpy as np
@@ -22,6 +22,25 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     """Write an (H, W, 3) uint8 RGB picture in the format that the name ends with."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, 90] if path.suffix == '.jpg' else []
     write_bytes(path, cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)[1].tobytes())
+
+
+def write_confusion(folder: Path, report: Any, draw: Any) -> list[Path]:
+    """Write a confusion matrix as a table and as pictures of the counts and of shares of each true class.
+
+    Args:
+        folder: Where to.
+        report: Of the evaluation: ``confusion`` (K, K) and its text ``confusion_csv()``.
+        draw: The visualizer, which knows the classes.
+
+    Returns:
+        The files.
+    """
+    files = [folder / name for name in ('confusion_matrix.csv', 'confusion_matrix.png',
+                                        'confusion_matrix_normalized.png')]
+    write_bytes(files[0], report.confusion_csv().encode())
+    write_picture(files[1], draw.draw_confusion_matrix(report.confusion))
+    write_picture(files[2], draw.draw_confusion_matrix(report.confusion, normalize=True))
+    return files
 
 
 class MetricsTable:

@@ -78,6 +78,24 @@ class WorstImage:
 
 
 @dataclass(frozen=True)
+class Confused:
+    """Pixels of one class that were predicted as another.
+
+    Attributes:
+        true: The class of the label.
+        predicted: The class of the prediction.
+        pixels: How many.
+        of_class: Their share of the pixels of the true class, a fraction.
+        of_errors: Their share of all wrong pixels, a fraction.
+    """
+    true: str
+    predicted: str
+    pixels: int
+    of_class: float
+    of_errors: float
+
+
+@dataclass(frozen=True)
 class Report:
     """What an evaluation found.
 
@@ -218,6 +236,16 @@ class Report:
         for name, counts in zip(self.classes, self.confusion.tolist()):
             writer.writerow([name, *counts])
         return text.getvalue()
+
+    def confused_pairs(self, most: int = 10) -> list[Confused]:
+        """The pairs of classes that were mistaken for each other on the most pixels, the largest first."""
+        wrong = self.confusion - np.diag(np.diag(self.confusion))
+        errors, labelled = wrong.sum(), self.confusion.sum(axis=1)
+        order = np.argsort(-wrong, axis=None, kind='stable')[:most]
+        pairs = zip(*np.unravel_index(order, wrong.shape))
+        return [Confused(self.classes[true], self.classes[predicted], int(wrong[true, predicted]),
+                         float(wrong[true, predicted] / labelled[true]), float(wrong[true, predicted] / errors))
+                for true, predicted in pairs if wrong[true, predicted]]
 
 
 def _percent(value: float, digits: int = 2) -> str:

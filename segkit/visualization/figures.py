@@ -10,11 +10,13 @@ from matplotlib.ticker import MaxNLocator
 GREY = '#777777'
 
 
-def curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]]) -> np.ndarray:
+def curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+           heading: str = '') -> np.ndarray:
     """Draw one panel for each group of curves over the iterations.
 
     Args:
         panels: Title to (name to (iterations, values)); panels without a curve are left out.
+        heading: Over the whole picture.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -39,6 +41,8 @@ def curves(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[flo
             axes.set_ylim(min(0.0, 2 * level), max(0.0, 2 * level) or 1.0)
         axes.legend(fontsize=8, frameon=False, loc='upper left', bbox_to_anchor=(1.0, 1.0))
         _clean(axes)
+    if heading:
+        figure.suptitle(heading, fontsize=13)
     return _pixels(figure)
 
 

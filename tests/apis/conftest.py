@@ -10,6 +10,15 @@ def trained(tiny_config, tmp_path):
     return tiny_config, tmp_path / 'run' / 'iter_3.pth'
 
 
+@pytest.fixture(scope='session')
+def trained_once(tiny_config_once):
+    """The same, made once, for tests that only read it."""
+    from segkit.apis import train
+    folder = tiny_config_once.parent / 'run'
+    train.main([str(tiny_config_once), '--work-dir', str(folder), '--cfg-options', 'train_cfg.max_iters=3'])
+    return tiny_config_once, folder / 'iter_3.pth'
+
+
 def _scene(rng, height, width, values):
     """A photo (h, w, 3) of rectangles and its mask (h, w), both uint8."""
     import numpy as np

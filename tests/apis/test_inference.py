@@ -32,7 +32,16 @@ def test_cuda_falls_back_to_the_cpu_and_says_so(trained, capsys):
         pytest.skip('there is a GPU here')
     model = init_model(*map(str, trained))
     assert next(model.parameters()).device.type == 'cpu'
-    assert 'on the CPU' in capsys.readouterr().out
+    assert capsys.readouterr().out.count('on the CPU') == 1
+    model = init_model(*map(str, trained), device=None)
+    assert next(model.parameters()).device.type == 'cpu' and 'CPU' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('device, words', [('cuda:99', 'cuda:99 is not there'), ('gpu', "cuda:N or cpu, got 'gpu'"),
+                                           ('meta', "cuda:N or cpu, got 'meta'"), (0.5, 'cuda:N or cpu, got 0.5')])
+def test_a_device_that_is_not_there_is_refused(trained, device, words):
+    with pytest.raises(ConfigError, match=words):
+        init_model(*map(str, trained), device=device)
 
 
 def test_prediction_is_that_of_a_test(model, photos, trained):

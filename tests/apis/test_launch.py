@@ -204,3 +204,14 @@ def test_a_port_in_use_names_another(tool, monkeypatch, capsys):
         monkeypatch.delenv('PORT')
         monkeypatch.setattr(launch, 'DEFAULT_PORT', port)
         assert len(tool('a.py', '2')) == 2
+
+
+@pytest.mark.parametrize('tool, args, right', [
+    ('train', '2 D', 'x.sh D 2'), ('train', '2 D --amp', 'x.sh D 2 --amp'), ('test', '2 D C --tta', 'x.sh D C 2 --tta'),
+    ('test', 'D 2 C --tta', 'x.sh D C 2 --tta'), ('test', '2 C', 'x.sh C 2'),
+])
+def test_a_number_in_the_wrong_place_is_put_right(tool, args, right, capsys):
+    with pytest.raises(SystemExit) as left:
+        launch.main([tool, 'x.sh', *args.split()])
+    err = capsys.readouterr().err
+    assert left.value.code == 2 and 'comes behind CONFIG' in err and err.endswith(f'\n{right}\n')

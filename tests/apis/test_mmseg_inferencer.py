@@ -2,6 +2,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from segkit.apis import MMSegInferencer, inference_model, init_model
@@ -73,3 +74,11 @@ def test_sources_that_are_not_there(inferencer, tmp_path):
 def test_name_is_registered():
     from segkit.registry import INFERENCERS
     assert INFERENCERS.get('MMSegInferencer') is MMSegInferencer
+
+
+def test_a_device_that_is_asked_for_has_to_be_there(trained, capsys):
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match='cuda:0 is not there'):
+            MMSegInferencer(*map(str, trained), device='cuda:0')
+    MMSegInferencer(*map(str, trained))
+    assert 'not available' not in capsys.readouterr().out

@@ -10,7 +10,7 @@ import torch
 from segkit.apis import MMSegInferencer, inference_model, init_model, predict, train
 from segkit.apis import test as testing
 from segkit.apis.cli import run
-from segkit.apis.own_config import folder_of, is_checkpoint, stored_config
+from segkit.apis.own_config import folder_of, is_checkpoint, refuse_no_file, stored_config
 from segkit.checkpoint import write_atomic
 from segkit.config import StoredConfig, load_config
 from segkit.errors import CheckpointError, ConfigError
@@ -181,3 +181,14 @@ def test_source_of_the_config_is_said_in_its_errors(trained):
     _, checkpoint = trained
     assert stored_config(checkpoint).source == str(checkpoint)
     assert not stored_config(checkpoint).trusted
+
+
+def test_the_file_that_names_the_newest_checkpoint_is_none_itself(tmp_path):
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    (folder / 'last_checkpoint').write_text('/elsewhere/iter_4.pth\n')
+    for there in ('', f'\nThe checkpoint is {folder}/iter_4.pth'):
+        with pytest.raises(CheckpointError) as error:
+            refuse_no_file(str(folder / 'last_checkpoint'))
+        assert str(error.value).endswith(f'it is none itself.{there}')
+        (folder / 'iter_4.pth').touch()

@@ -19,6 +19,25 @@ def test_unknown_device(trained, tmp_path, capsys):
     assert capsys.readouterr().err == "error: device (--device): expected cuda:N or cpu, got 'gpu'.\n"
 
 
+def test_a_gpu_that_is_asked_for_has_to_be_there(trained, tmp_path, capsys):
+    config, checkpoint = trained
+    line = [str(tmp_path / 'data/JPEGImages/im00.jpg'), str(config), str(checkpoint), '--out-dir', str(tmp_path / 'o')]
+    with pytest.raises(SystemExit) as left:
+        run(predict.main, [*line, '--device', 'cuda:99'])
+    assert left.value.code == 2 and 'cuda:99 is not there; this machine shows ' in capsys.readouterr().err
+    assert not (tmp_path / 'o').exists()
+    run(predict.main, line)  # takes what there is
+    said = capsys.readouterr()
+    assert 'not available' not in said.out + said.err and '1 of 1 images predicted' in said.out
+
+
+def test_an_address_of_the_web_is_refused_as_typed(trained, tmp_path, capsys):
+    config, checkpoint = trained
+    with pytest.raises(SystemExit):
+        run(predict.main, ['http://example.org/a.jpg', str(config), str(checkpoint), '--out-dir', str(tmp_path / 'o')])
+    assert 'http://example.org/a.jpg: images are read from files' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('order', [(1, 2, 0), (0, 2, 1), (1, 0, 2), (2, 1, 0)])
 def test_wrong_order_is_said(trained, tmp_path, capsys, order):
     config, checkpoint = trained

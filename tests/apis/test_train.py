@@ -106,7 +106,7 @@ def test_start_in_the_folder_of_another_run_says_so(trained, tmp_path, capsys):
     ('train_dataloader.batch_size=0', 'train_dataloader'),
     ('train_dataloader.num_workers=-1', 'num_workers'),
     ('default_hooks.logger.interval=0', 'default_hooks.logger.interval'),
-    ('optim_wrapper.optimizer.lr=-1', 'Invalid learning rate: -1'),
+    ('optim_wrapper.optimizer.lr=-1', 'optim_wrapper.optimizer.lr: expected a number of at least 0; got -1'),
     ('optim_wrapper.optimizer.lr=abc', 'optim_wrapper.optimizer.lr'),
     ('param_scheduler.0.begin=9', 'param_scheduler'),
     ('randomness.seed=abc', 'randomness.seed'),

@@ -21,6 +21,17 @@ class Small(nn.Module):
         self.decode_head.conv_seg = nn.Conv2d(4, num_classes, 1)
 
 
+class Thin(nn.Module):
+    """Has some of a larger network's names, with other shapes."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Module()
+        self.backbone.layer1 = nn.ModuleList(nn.Module() for _ in range(6))
+        for block in self.backbone.layer1:
+            block.conv1 = nn.Conv2d(1, 1, 1, bias=False)
+
+
 def test_equal_keys_are_copied():
     source, target = Small(), Small()
     assert ckpt.load_weights(target, source.state_dict()).ok
@@ -53,6 +64,11 @@ def test_old_files_without_batch_counts_fit():
     (Small(21).state_dict(), Small(11), 'The file has 21 classes, the model 11: set model.num_classes=21'),
     (Small().backbone.state_dict(), Small(), 'a backbone alone'),
     (Small().state_dict(), Small().backbone, "begin with 'backbone.'"),
+    ({'net.a.weight': torch.zeros(1)}, Small(), 'The file is of another network: take one'),
+    ({'backbone.features.0.0.weight': torch.zeros(1)}, Small(), r"a MobileNetV2 in torchvision's layout"),
+    ({f'backbone.layer1.{k}.conv1.weight': torch.zeros(1) for k in range(20)}, Thin(), 'of a ResNet of another depth'),
+    (dict(Small().state_dict(), **{'classifier.0.convs.0.0.weight': torch.zeros(1)}), Small(),
+     r"The file is torchvision's DeepLabV3 \(classifier.0.convs\), the model is not"),
     (Small(stem='conv1').state_dict(), Small(), 'The model has a deep stem'),
     (Small().state_dict(), Small(stem='conv1'), 'The file has a deep stem'),
 ])

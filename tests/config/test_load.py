@@ -97,6 +97,34 @@ def test_the_same_value_again_is_no_fault(upstream):
     assert 'override crop_size: it is (512, 512) already' in said
 
 
+def test_only_what_changes_is_listed():
+    plain, _ = load(OURS)
+    root = plain.train_dataloader.dataset.data_root
+    assert load(OURS, f'data_root={root}')[1] == [f'override data_root: it is {root!r} already']
+    assert load(OURS, f'train_dataloader.batch_size={plain.train_dataloader.batch_size}')[1] == [
+        f'override train_dataloader.batch_size: it is {plain.train_dataloader.batch_size} already']
+    said = load(OURS, 'train_dataloader.dataset.data_root=x', 'data_root=x')[1]
+    assert said[1:] == [f"override val_dataloader.dataset.data_root: {root!r} -> 'x'"]
+
+
+def test_overrides_that_undo_one_another_are_refused(upstream):
+    for first, second in (('max_iters=20', 'train_cfg.max_iters=60'), ('max_iters=20', 'max_iters=60'),
+                          ('val_dataloader.dataset.data_root=x', 'data_root=y')):
+        text = refused(OURS, first, second)
+        assert 'Give one of them' in text and first.split('=')[1] in text and second.split('=')[1] in text
+    assert 'crop_size' in refused(upstream, 'crop_size=(64,64)', 'crop_size=(32,32)')
+    cfg, _ = load(OURS, 'data_root=/all', 'val_dataloader.dataset.data_root=/one')  # a rule and its exception
+    assert (cfg.train_dataloader.dataset.data_root, cfg.val_dataloader.dataset.data_root) == ('/all', '/one')
+
+
+def test_a_fault_of_an_override_names_what_was_typed(upstream):
+    assert refused(OURS, 'max_iters=1e4') == ('--cfg-options max_iters: train_cfg.max_iters: expected a whole number; '
+                                              'got 10000.0.\nIs 10000 meant?')
+    assert refused(OURS, 'train_cfg.max_iters=1.5') == (
+        '--cfg-options train_cfg.max_iters: expected a whole number; got 1.5.')
+    assert refused(upstream, 'crop_size=128').startswith('--cfg-options crop_size: model.data_preprocessor.size: ')
+
+
 def test_our_files_have_one_word_for_every_copy():
     cfg, _ = load(OURS, 'data_root=/my/voc', 'crop_size=(64, 64)', 'max_iters=20', 'val_interval=10', 'num_classes=3',
                   'norm_cfg.type=BN')
@@ -266,3 +294,13 @@ def test_origins_name_the_deciding_file_last():
     where = origins(OURS)
     assert where['train_cfg'][-1].name == 'schedule_20k.py'
     assert [path.name for path in where['train_dataloader']] == ['pascal_voc12.py', 'pascal_voc12_aug.py']
+
+
+def test_a_part_that_is_tested_as_it_is_validated():
+    for plus in ('', '+'):
+        cfg, _ = load(OURS, f'{plus}test_evaluator.format_only=True', 'test_evaluator.output_dir=o')
+        assert cfg.test_evaluator.format_only is True and cfg.test_evaluator.type == cfg.val_evaluator.type
+        assert 'format_only' not in cfg.val_evaluator
+    cfg, _ = load(OURS, 'val_dataloader=None', 'val_evaluator=None', 'val_cfg=None')
+    assert cfg.test_cfg is None and cfg.get('test_dataloader') is None
+    assert load(OURS)[0].test_cfg is not None

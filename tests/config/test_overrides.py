@@ -46,3 +46,29 @@ def test_a_decimal_comma_is_named():
     flip = dict(train_dataloader=dict(dataset=dict(pipeline=[dict(type='RandomFlip', prob=0.5)])))
     check_number(flip, 'train_dataloader.dataset.pipeline.0.prob', 0.5, [0.5, 0.2])  # takes either
     check_number(cfg, 'optim_wrapper.optimizer.lr', (1, 2), [1, 2])
+
+
+@pytest.mark.parametrize('items', [['a=1', 'a=2'], ['a=1', 'b=2', '+a=2'], ['a=(1, 2)', 'a=[1, 2]']])
+def test_two_values_of_one_key_are_refused(items):
+    with pytest.raises(ConfigError, match='two values: '):
+        parse(items)
+    assert parse(['a=1', 'a=1']) == dict(a=1)
+
+
+@pytest.mark.parametrize('text', ['(1,2', '[64,', '64,64)', "[dict(type='a')", "dict(type='a'", '[(1, 2]', '[[1, 2]'])
+def test_brackets_that_do_not_match_are_refused(text):
+    with pytest.raises(ConfigError, match='the brackets of '):
+        parse([f'k={text}'])
+
+
+@pytest.mark.parametrize('text, value', [
+    ("'(a'", '(a'), ('a(b', 'a(b'), ("['(', 'b']", ['(', 'b']), ('~/a (1)', '~/a (1)'),
+])
+def test_brackets_inside_text_are_text(text, value):
+    assert parse([f'k={text}'])['k'] == value
+
+
+def test_a_comma_behind_a_number_is_named():
+    cfg = dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)), model=dict(type='EncoderDecoder'))
+    with pytest.raises(ConfigError, match='a comma behind it makes a list: 0.001,'):
+        check_number(cfg, 'optim_wrapper.optimizer.lr', 0.1, [0.001])

@@ -3,9 +3,10 @@ from collections.abc import Callable, Sequence
 from typing import Optional, Union
 
 import pytest
+from torch import nn
 
 from segkit.config.check_tree import check_tree
-from segkit.config.value_types import fits, in_words, wanted_types
+from segkit.config.value_types import fits, in_words, meant, wanted_types
 from segkit.errors import ConfigError
 from segkit.registry import BACKBONES
 
@@ -27,14 +28,33 @@ def test_types_follow_kwargs_and_end_with_this_package():
     types = wanted_types(BACKBONES.get('ResNetV1c'))
     assert types['depth'] is int and types['norm_eval'] is bool
     assert wanted_types(dict) == {} and wanted_types(None) == {}
-    assert in_words(Union[int, tuple[int, int], None]) == 'int or tuple[int, int] or None'
+
+
+@pytest.mark.parametrize('hint, key, words', [
+    (Union[int, tuple[int, int], None], 'x', 'a whole number or two whole numbers or None'),
+    (Optional[Sequence[int]], 'size', 'two whole numbers (h, w) or None'),
+    (Union[None, dict, nn.Module], 'module', 'a dict or None'),
+    (Sequence[tuple[int, int]], 'x', 'a list of lists'), (Union[str, Sequence[str]], 'x', 'text or a list of texts'),
+    (tuple[float, ...], 'x', 'a list of numbers'), (Sequence[Union[dict, Callable]], 'x', 'a list of values'),
+])
+def test_types_in_words(hint, key, words):
+    assert in_words(hint, key) == words
+
+
+@pytest.mark.parametrize('value, hint, key, likely', [
+    (10000.0, int, 'max_iters', '10000'), (1.5, int, 'max_iters', ''),
+    (128, Optional[Sequence[int]], 'size', '(128, 128)'),
+    (128, Sequence[int], 'dilations', ''), ('128', int, 'depth', '128'), (True, tuple[int, int], 'size', ''),
+])
+def test_what_is_meant(value, hint, key, likely):
+    assert meant(value, hint, key) == likely
 
 
 @pytest.mark.parametrize('cfg, words', [
     (dict(tta_pipeline=[dict(type='RandomCrop', crop_size='64')]),
-     ['tta_pipeline.0.crop_size: expected int or tuple[int, int]', "'64'"]),
+     ['tta_pipeline.0.crop_size: expected a whole number or two whole numbers (h, w)', "'64'"]),
     (dict(model=dict(type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=50, dilations=1))),
-     ['model.backbone.dilations', 'Sequence[int]', 'got 1']),
+     ['model.backbone.dilations', 'a list of whole numbers', 'got 1']),
     (dict(tta_pipeline=[dict(type='RandomCrop')]), ['tta_pipeline.0: RandomCrop needs crop_size.']),
     (dict(model=dict(type='EncoderDecoder', init_cfg=dict(type='Pretrained'))), ['model.init_cfg', 'needs checkpoint']),
     (dict(model=dict(type='EncoderDecoder', norm_cfg='BN')), ['model.norm_cfg', "got 'BN'"]),

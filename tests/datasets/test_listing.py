@@ -60,3 +60,14 @@ def test_relative_folder_says_where_it_was_looked_for(tmp_path, monkeypatch):
     with pytest.raises(DataError) as caught:
         require_folder(str(tmp_path / 'data'), 'data_prefix.img_path')
     assert 'current folder' not in str(caught.value)
+
+
+def test_hidden_files_are_not_listed(tmp_path):
+    (tmp_path / 'home').mkdir()
+    for name in ('.bashrc', '.cache', 'photos'):
+        (tmp_path / 'home' / name).touch()
+    with pytest.raises(DataError, match='home, which holds: photos.\n'):
+        require_folder(f'{tmp_path}/home/nodata', 'data_root')
+    (tmp_path / 'home/photos').unlink()
+    with pytest.raises(DataError, match='home, which holds: nothing.\n'):
+        require_folder(f'{tmp_path}/home/nodata', 'data_root')

@@ -40,7 +40,8 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument('--kills', type=int, default=20, help='how many times (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='decides the moments (default: %(default)s)')
     parser.add_argument('--config', help='a config (default: the demo, made small)')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as for train.py')
+    parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+                        help='as for train.py')
     parser.add_argument('--work-dir', type=Path, help='a new folder for both runs (default: a temporary one, removed)')
     parser.add_argument('--iters-per-kill', type=int, default=12, metavar='N',
                         help='iterations of the run for each kill (default: %(default)s)')

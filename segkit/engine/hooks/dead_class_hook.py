@@ -44,7 +44,5 @@ class DeadClassHook(Hook):
             more = f' and {len(new) - NAMED} more' if new[NAMED:] else ''
             runner.logger.warning(
                 f'labelled, but predicted nowhere in two validations running: {shown}{more}\n'
-                'Usual remedies: look at the labels and the order of metainfo.classes '
-                '(tools/analysis/browse_dataset.py), train longer,\nweigh rare classes '
-                '(model.decode_head.loss_decode.class_weight), or show them more often\n'
-                '(ConcatDataset or RepeatDataset of a list of their images)')
+                'Look at the labels (tools/analysis/browse_dataset.py), train longer, or weigh rare classes '
+                '(model.decode_head.loss_decode.class_weight)')

@@ -11,7 +11,7 @@ from mmengine.fileio import get
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
-from segkit.engine.run_folder import MetricsTable, write_bytes, write_picture
+from segkit.engine.run_folder import MetricsTable, write_bytes, write_confusion, write_picture
 from segkit.engine.run_state import interval_numbers
 from segkit.errors import ConfigError
 from segkit.registry import HOOKS
@@ -187,10 +187,7 @@ class RunReportHook(Hook):
         report = reports[0]
         write_bytes(folder / 'per_class.csv', report.per_class_csv().encode())
         write_bytes(folder / 'per_class.md', f'# {heading}\n\n{report.per_class_markdown()}'.encode())
-        write_bytes(folder / 'confusion_matrix.csv', report.confusion_csv().encode())
-        write_picture(folder / 'confusion_matrix.png', draw.draw_confusion_matrix(report.confusion))
-        write_picture(folder / 'confusion_matrix_normalized.png',
-                      draw.draw_confusion_matrix(report.confusion, normalize=True))
+        write_confusion(folder, report, draw)
         write_picture(folder / 'iou_bars.png', draw.draw_iou_bars([row['IoU'] for row in report.rows]))
         if report.worst:
             rows = [(self._photo(worst.img_path, worst.label.shape), worst.label, worst.prediction,

@@ -65,6 +65,19 @@ def backbone(checkpoint: dict) -> dict:
             if key.startswith('backbone.')}
 
 
+def torchvision_mobilenet(checkpoint: dict) -> dict:
+    """The names that torchvision gives a MobileNetV2 inside a DeepLabV3."""
+    weights = list(checkpoint['state_dict'].values())
+    names = [f'backbone.features.{k}.conv.0.0.weight' for k in range(1, 18)] + ['head.aspp0.0.weight']
+    return dict(zip(names, weights))
+
+
+def deeplab_v2(checkpoint: dict) -> dict:
+    """The backbone's names without a prefix, and a head called layer5."""
+    head = checkpoint['state_dict']['decode_head.conv_seg.weight']
+    return {**backbone(checkpoint), 'layer5.conv2d_list.0.weight': head}
+
+
 def tested(wrong: str, prepare, *says: str, **kwargs) -> Case:
     """A file that cannot be tested."""
     return Case(wrong, f'{TEST} bad.pth --work-dir w', says, prepare, **kwargs)
@@ -84,6 +97,13 @@ CASES = [
     tested('pickle of a list', changed(lambda checkpoint: [1, 2]), 'bad.pth', 'list', 'dict of weights'),
     tested('checkpoint without weights', changed(no_weights), 'bad.pth', 'no weights', 'meta'),
     tested('backbone alone', changed(backbone), 'bad.pth does not fit', 'init_cfg'),
+    tested("DeepLabV3 on MobileNetV2 with torchvision's names", changed(torchvision_mobilenet), 'bad.pth does not fit',
+           '0 keys fit', "a MobileNetV2 in torchvision's layout", common=True),
+    tested('DeepLabV2 of another repository', changed(deeplab_v2), 'bad.pth does not fit', 'a DeepLabV2',
+           'layer5.conv2d_list'),
+    tested('weights of another network', changed(lambda checkpoint: {
+        f'net.{key}x': value for key, value in checkpoint['state_dict'].items()}), 'bad.pth does not fit', '0 keys fit',
+           'of another network'),
     tested('checkpoint of other classes, as many', changed(other_classes), 'bad.pth', 'sky', 'road', 'metainfo',
            common=True),
     Case('checkpoint of another number of classes', f'{TEST} {CHECKPOINT} --work-dir w --cfg-options num_classes=4',
