@@ -32,7 +32,7 @@ def samples(package, request):
 
 
 def batch(package, request):
-    """One batch of samples through the preprocessor: of different sizes in training, else of the first one's.
+    """One batch of samples through the preprocessor: of different sizes in training, else of the commonest.
 
     Args:
         package: 'mmseg' writes it into a file; 'segkit' reads that and compares.
@@ -49,7 +49,8 @@ def batch(package, request):
         dict(cfg.model.data_preprocessor, **request['preprocessor']))
     training = request['training']
     if not training:  # where MMSegmentation wants one size in a batch, and pads that
-        packed = [one for one in packed if one['inputs'].shape == packed[0]['inputs'].shape]
+        shapes = [one['inputs'].shape for one in packed]
+        packed = [one for one in packed if one['inputs'].shape == max(shapes, key=shapes.count)]
     sizes = sorted({tuple(one['inputs'].shape[-2:]) for one in packed})
     if package == 'mmseg':
         from mmengine.dataset import pseudo_collate

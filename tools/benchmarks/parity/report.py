@@ -25,7 +25,8 @@ TRAINED = """\
 - **Trained**: one iteration of the Runner from the file on images made by `segkit.datasets.mini_trees`, ending with a
   finite loss and a checkpoint, then **validated**: predictions of the validation set and their score. Overridden are
   `data_root`, `crop_size`, the batch (2 images), the numbers of iterations and of loader processes, the size that
-  validation resizes to, and pretrained weights (None). {runs} of these runs are distinct.
+  validation resizes to, the begin of a schedule behind a warm-up (0), and pretrained weights (None). Files that differ
+  in how long or how often they do things share a run; {runs} are distinct.
 """
 COMPUTED = """\
 - **Built**: and the state dict that MMSegmentation saved loads strictly. Files whose model part is equal share one
@@ -47,7 +48,7 @@ COMPUTED = """\
 def page(found: dict) -> tuple[str, list[str]]:
     """The page in Markdown, and what is not as it should be."""
     peer, own = found['sides']
-    only = f'; only those with {" or ".join(found["only"])} in their names' if found['only'] else ''
+    only = f', here {len(found["files"])} of them (--only)' if found['only'] else ''
     parts = [HEAD.format(peer=f'onedl-mmsegmentation {peer["version"]}', only=only)]
     faults: list[str] = []
     left_out = [part for part in PARTS if part not in found]

@@ -61,7 +61,7 @@ def _batches(found: dict, faults: list[str]) -> str:
             rows.append([title, '', '', one['error'], ''])
             faults.append(f'batch, {title}: {one["error"]}')
             continue
-        sizes = f'{one["images"]} images of {len(one["sizes"])} size' + ('s' if len(one['sizes']) > 1 else '')
+        sizes = f'{one["images"]}, of {len(one["sizes"])} size' + ('s' if len(one['sizes']) > 1 else '')
         rows.append([title, sizes, ' x '.join(map(str, one['shape'])), number(one['gap']),
                      {True: 'equal', False: 'differ', None: ''}[one['labels']]])
         if one['gap'] > 1e-6 or one['labels'] is False:
