@@ -67,7 +67,7 @@ def write_pages(cfg: 'Config', split: str, number: int, out_dir: Path, show: boo
     import cv2
     from mmengine.registry import init_default_scope
 
-    from segkit.engine import run_arguments
+    from segkit.engine.checks import run_arguments
     from segkit.engine.data_loading import build_data_loader
     from segkit.registry import MODELS, VISUALIZERS
 

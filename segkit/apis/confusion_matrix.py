@@ -123,7 +123,7 @@ def count(cfg: 'Config', folder: Path) -> 'Report':
         DataError: If a prediction is missing, or does not fit its label.
     """
     from segkit.datasets.leaves import leaves
-    from segkit.engine.config_parts import datasets_of, metrics_of
+    from segkit.engine.checks.config_parts import datasets_of, metrics_of
     from segkit.errors import ConfigError
     from segkit.registry import DATASETS, METRICS
     from segkit.structures import SkippedSample

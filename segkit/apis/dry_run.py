@@ -29,8 +29,8 @@ from segkit.engine.dry_runner import DryRunner, OneBatch, local_config
 from segkit.engine.environment import leave_process_group
 from segkit.engine.hooks.progress_hook import memory
 from segkit.engine.hooks.runtime_info_hook import RuntimeInfoHook
-from segkit.engine.iter_based_train_loop import batches_from
 from segkit.engine.last_checkpoint import find_last_checkpoint
+from segkit.engine.loops.iter_based_train_loop import batches_from
 from segkit.engine.shape_trace import watch_model, watch_pipelines
 from segkit.engine.small_batch import shrunk
 from segkit.engine.stop_request import typed_words

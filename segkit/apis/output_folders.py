@@ -28,7 +28,7 @@ def refuse_inputs(option: str, folder: Union[str, Path], inputs: Iterable[Path])
 
 def data_folders(cfg: 'Config', split: str) -> set[Path]:
     """The image and mask folders of 'train', 'val' or 'test', as far as the config says them."""
-    from segkit.engine.config_parts import datasets_of
+    from segkit.engine.checks.config_parts import datasets_of
     found = set()
     for dataset in datasets_of(cfg, split):
         prefix = dataset.get('data_prefix') or dict(img_path='images', seg_map_path='masks')

@@ -8,9 +8,9 @@ from mmengine.runner import BaseLoop
 
 from segkit import checkpoint as files
 from segkit.engine import run_state
-from segkit.engine.epoch_based_train_loop import EpochBasedTrainLoop
 from segkit.engine.full_disk import way_on
 from segkit.engine.last_checkpoint import find_whole_checkpoint
+from segkit.engine.loops.epoch_based_train_loop import EpochBasedTrainLoop
 from segkit.engine.resumed_rates import FreshState, rate
 from segkit.errors import CheckpointError, SegkitError
 

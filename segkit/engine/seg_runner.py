@@ -21,15 +21,14 @@ from segkit.engine import (
     checkpointing,
     class_weights,
     compiling,
-    cross_checks,
     determinism,
     environment,
     protocol,
     recipe,
-    run_arguments,
     run_start,
     run_state,
 )
+from segkit.engine.checks import cross_checks, run_arguments
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
 from segkit.engine.full_disk import full_disk_explained

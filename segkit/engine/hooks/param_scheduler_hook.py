@@ -5,7 +5,7 @@ from typing import Any, Optional
 from mmengine.hooks import ParamSchedulerHook as MMEngineParamSchedulerHook
 from mmengine.runner import BaseLoop
 
-from segkit.engine.epoch_based_train_loop import EpochBasedTrainLoop
+from segkit.engine.loops.epoch_based_train_loop import EpochBasedTrainLoop
 from segkit.errors import ConfigError
 from segkit.registry import HOOKS
 

@@ -7,7 +7,7 @@ import torch
 from mmengine.logging import MessageHub
 
 from segkit.engine.hooks import DeadClassHook
-from segkit.engine.iter_based_train_loop import IterBasedTrainLoop
+from segkit.engine.loops.iter_based_train_loop import IterBasedTrainLoop
 from segkit.engine.run_state import _log_state, restore_log
 
 NAMES = ('ground', 'cat', 'dog', 'cow')

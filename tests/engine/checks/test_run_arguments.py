@@ -5,7 +5,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
-from segkit.engine import run_arguments
+from segkit.engine.checks import run_arguments
 from segkit.errors import ConfigError
 
 

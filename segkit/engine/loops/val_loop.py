@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from segkit.engine.loader_processes import one_pass
+from segkit.engine.loops.test_loop import half_precision
 from segkit.engine.run_state import bare, share_buffers
 from segkit.engine.stop_request import may_stop
-from segkit.engine.test_loop import half_precision
 from segkit.errors import ConfigError
 from segkit.registry import LOOPS
 

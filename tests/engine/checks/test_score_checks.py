@@ -1,7 +1,7 @@
 """Scores that the validation does not give are found before the first step."""
 import pytest
 
-from segkit.engine.score_checks import check
+from segkit.engine.checks.score_checks import check
 from segkit.errors import ConfigError
 from segkit.evaluation import IoUMetric
 

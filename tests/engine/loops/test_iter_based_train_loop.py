@@ -4,7 +4,7 @@ import itertools
 import torch
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
-from segkit.engine.iter_based_train_loop import batches_from, step_seed
+from segkit.engine.loops.iter_based_train_loop import batches_from, step_seed
 
 
 class Positions(torch.utils.data.Sampler):

@@ -3,10 +3,10 @@ from typing import Any, Optional
 
 from torch import nn
 
-from segkit.engine import label_checks, score_checks
-from segkit.engine.config_parts import Part, classes_of, datasets_of, heads_of, metrics_of, model_of
-from segkit.engine.iter_based_train_loop import above_zero
+from segkit.engine.checks import label_checks, score_checks
+from segkit.engine.checks.config_parts import Part, classes_of, datasets_of, heads_of, metrics_of, model_of
 from segkit.engine.iteration_counts import schedules
+from segkit.engine.loops.iter_based_train_loop import above_zero
 from segkit.engine.schedule import POLY, fill_ends
 from segkit.errors import ConfigError
 

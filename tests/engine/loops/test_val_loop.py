@@ -145,7 +145,7 @@ def test_batches_without_a_sample_are_left_out(run, capsys):
 
 
 def test_losses_that_are_not_finite():
-    from segkit.engine.val_loop import _mean
+    from segkit.engine.loops.val_loop import _mean
     assert math.isnan(_mean([1.0, float('nan')])) and math.isnan(_mean([float('inf'), -float('inf'), float('nan')]))
     assert _mean([1.0, float('inf')]) == float('inf') and _mean([1.0, 2.0]) == 1.5
 

@@ -1,8 +1,8 @@
 """What is done to labels, compared between the parts that read and write them."""
 import pytest
 
-from segkit.engine.config_parts import datasets_of, heads_of, metrics_of
-from segkit.engine.label_checks import check_dataset, check_metric, check_sides, check_training
+from segkit.engine.checks.config_parts import datasets_of, heads_of, metrics_of
+from segkit.engine.checks.label_checks import check_dataset, check_metric, check_sides, check_training
 from segkit.errors import ConfigError
 
 CLASSES = dict(classes=('a', 'b', 'c'))

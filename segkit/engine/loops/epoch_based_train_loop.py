@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from torch import nn
 from torch.utils.data import DataLoader
 
-from segkit.engine.iter_based_train_loop import IterBasedTrainLoop, above_zero, batches_from
+from segkit.engine.loops.iter_based_train_loop import IterBasedTrainLoop, above_zero, batches_from
 from segkit.registry import LOOPS
 
 

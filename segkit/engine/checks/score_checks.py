@@ -3,7 +3,7 @@ import difflib
 from collections.abc import Iterator
 from typing import Optional
 
-from segkit.engine.config_parts import metrics_of
+from segkit.engine.checks.config_parts import metrics_of
 from segkit.engine.iteration_counts import schedules
 from segkit.engine.schedule import follows_score
 from segkit.errors import ConfigError

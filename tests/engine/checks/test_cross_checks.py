@@ -8,10 +8,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from segkit.config import load_config
-from segkit.engine.cross_checks import check, check_num_classes, check_smallest_batch, same_files
+from segkit.engine.checks.cross_checks import check, check_num_classes, check_smallest_batch, same_files
 from segkit.errors import ConfigError
 
-OURS = Path(__file__).parents[2] / 'configs/deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py'
+OURS = Path(__file__).parents[3] / 'configs/deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py'
 HEAD, TRAIN, VAL = 'model.decode_head', 'train_dataloader.dataset', 'val_dataloader.dataset'
 CAMVID = dict(type='CamVidDataset')
 VOC21 = tuple('abcdefghijklmnopqrstu')

@@ -1,5 +1,5 @@
 """Whether everything that writes or reads void labels means the same label by them."""
-from segkit.engine.config_parts import Part, classes_of, datasets_of, transforms_of
+from segkit.engine.checks.config_parts import Part, classes_of, datasets_of, transforms_of
 from segkit.errors import ConfigError
 
 # Transforms that write labels into new pixels, and the keyword that says which; Pad's is a dict.
