@@ -63,9 +63,14 @@ _GROUPS = {
     'PolyLR with eta_min, the last rate itself instead of its share of the first, takes its place.':
         'PolyLRRatio',
 }
+LIBRARIES = dict(mmpretrain='MMPretrain', mmcls='MMClassification', mmdet='MMDetection', mmrazor='MMRazor')
 REASONS = {name: reason for reason, names in _GROUPS.items() for name in names.split()}
 
 
 def why_left_out(name: str) -> Optional[str]:
-    """Why segkit has no ``name`` of MMSegmentation's; None if it is not one of those."""
+    """Why segkit has no ``name`` of MMSegmentation's, or of a library that its configs name; None if it is neither."""
+    library = name.split('.')[0]
+    if library in LIBRARIES and '.' in name:
+        return (f'it is of {LIBRARIES[library]}, which segkit does not depend on.\n'
+                "A class of your own can be registered in segkit's registries (CONTRIBUTING.md).")
     return REASONS.get(name)

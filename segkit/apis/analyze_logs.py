@@ -50,6 +50,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
     if args.out and Path(args.out).suffix.lower() not in PICTURES:
         raise ConfigError(f'--out {args.out}: expected a name that ends in {" or ".join(PICTURES)}.')
+    if args.json_logs[0] in ('plot_curve', 'cal_train_time') and not Path(args.json_logs[0]).exists():
+        raise ConfigError(f"{args.json_logs[0]} was a subcommand of MMSegmentation 0.x: leave it out; --out draws the "
+                          'curves,\n--time adds the times of an iteration.')
     logs = [read_log(source) for source in args.json_logs]
     keys = keys_of(logs, args.keys)
     runs = run_names([log.source for log in logs])

@@ -44,9 +44,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every tool with a config takes."""
     parser.add_argument('--work-dir', metavar='DIR', help='the run folder (default: work_dir of the config, else '
                         './work_dirs/<name of the config>)')
-    parser.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE', default=[],
-                        help='override values of the config, for example train_cfg.max_iters=1000 crop_size=(256,256); '
-                        'one that reaches nothing is refused, +KEY=VALUE adds a new key')
+    add_cfg_options(parser)
     add_unsafe_load(parser)
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none',
                         help='how the processes of a distributed run were started (default: none); '
@@ -54,6 +52,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0,
                         help='number of this process on its machine; launchers set it (default: 0)')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add the option that overrides values of the config; given twice, both count."""
+    parser.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE', default=[],
+                        help='override values of the config, for example model.backbone.depth=101 crop_size=(256,256); '
+                        'one that reaches nothing is refused, +KEY=VALUE adds a new key')
 
 
 def add_unsafe_load(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
-from segkit.apis.arguments import Parser, add_unsafe_load, say
+from segkit.apis.arguments import Parser, add_cfg_options, add_unsafe_load, say
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -39,8 +39,7 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument('--device', default='cuda:0', help='cuda:N or cpu (default: cuda:0, or cpu where there is no '
                         'CUDA)')
     parser.add_argument('--json', action='store_true', help='print JSON; what is said meanwhile goes to stderr')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides, as for '
-                        'predict.py')
+    add_cfg_options(parser)
     add_unsafe_load(parser)
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return parser.parse_intermixed_args(argv)

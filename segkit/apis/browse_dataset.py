@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from segkit.apis.arguments import Parser
+from segkit.apis.arguments import Parser, add_cfg_options
 from segkit.apis.output_folders import data_folders, refuse_inputs
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument('--number', type=int, default=32, metavar='N', help='samples to show (default: 32)')
     parser.add_argument('--show', action='store_true', help='open each page in a window too')
     parser.add_argument('--not-show', dest='show', action='store_false', help='only write the pages (the default)')
-    parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                        help='overrides, as for train.py')
+    add_cfg_options(parser)
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return parser.parse_args(argv)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from segkit.apis.arguments import Parser, add_unsafe_load, say
+from segkit.apis.arguments import Parser, add_cfg_options, add_unsafe_load, say
 from segkit.apis.output_folders import data_folders, refuse_inputs
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument('save_dir', metavar='DIR', help='where the files go')
     parser.add_argument('--most', type=int, default=10, metavar='N', help='pairs to print (default: 10)')
     parser.add_argument('--show', action='store_true', help='open the normalised picture in a window too')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides, as for test.py')
+    add_cfg_options(parser)
     add_unsafe_load(parser)
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return parser.parse_args(argv)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Optional
 
-from segkit.apis.arguments import Parser
+from segkit.apis.arguments import Parser, add_cfg_options
 
 if TYPE_CHECKING:
     from segkit.apis.complexity import Complexity
@@ -27,7 +27,7 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=1, metavar='N', help='images at once (default: 1)')
     parser.add_argument('--aux', action='store_true', help='count the auxiliary heads too, which only a training runs')
     parser.add_argument('--json', action='store_true', help='print JSON instead of the table')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides, as for train.py')
+    add_cfg_options(parser)
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return parser.parse_args(argv)
 

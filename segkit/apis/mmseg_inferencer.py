@@ -16,6 +16,16 @@ from segkit.evaluation.palette_png import write_palette_png
 from segkit.registry import INFERENCERS, TRANSFORMS
 from segkit.structures import SegDataSample
 
+# Short names of data sets, as MMSegmentation's inferencer takes them.
+ALIASES = {
+    'voc': 'PascalVOC', 'pascal_voc': 'PascalVOC', 'voc12': 'PascalVOC', 'voc12aug': 'PascalVOC', 'ade': 'ADE20K',
+    'ade20k': 'ADE20K', 'cityscapes': 'Cityscapes', 'cocostuff': 'COCOStuff', 'cocostuff10k': 'COCOStuff',
+    'cocostuff164k': 'COCOStuff', 'coco-stuff': 'COCOStuff', 'coco_stuff10k': 'COCOStuff',
+    'coco_stuff164k': 'COCOStuff', 'pcontext': 'PascalContext', 'pascal_context': 'PascalContext',
+    'voc2010': 'PascalContext', 'loveda': 'LoveDA', 'potsdam': 'Potsdam', 'vaihingen': 'ISPRS', 'isaid': 'iSAID',
+    'stare': 'STARE', 'lip': 'LIP', 'mapillary_v1': 'MapillaryDataset_v1', 'mapillary_v2': 'MapillaryDataset_v2',
+    'bdd100k': 'BDD100K',
+}
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm')
 
 
@@ -33,7 +43,8 @@ class MMSegInferencer:
         weights: A checkpoint file or URL.
         classes: Class names, instead of those the checkpoint names.
         palette: (r, g, b) of each class, 0 to 255, instead of the checkpoint's.
-        dataset_name: A registered dataset whose classes and palette to take, such as 'PascalVOCDataset'.
+        dataset_name: A dataset whose classes and palette to take: a registered one, such as 'PascalVOCDataset', or
+            one of MMSegmentation's short names, such as 'voc'.
         device: Where it runs, which has to be there; None takes CUDA where there is some, else the CPU.
         unsafe: Let the file of weights run whatever code it contains, if it asks for some. Only for files you made or
             trust.
@@ -63,14 +74,18 @@ class MMSegInferencer:
         self.model = model
         meta = dict(model.dataset_meta)
         if dataset_name is not None:
-            from segkit.registry import DATASETS
-            meta = dict(DATASETS.get(dataset_name).METAINFO)
+            meta = dict(_dataset_of(dataset_name).METAINFO)
         meta = dict(classes=tuple(classes or meta['classes']), palette=palette or meta.get('palette'))
         for key in ('classes', 'palette'):
             if meta[key] is not None and len(meta[key]) != model.num_classes:
                 raise ConfigError(f'{key}: the model has {model.num_classes} classes, got {len(meta[key])} {key}.')
         self.visualizer = SegLocalVisualizer(**meta)
         self._load = TRANSFORMS.build(dict(type='LoadImageFromFile'))
+
+    @staticmethod
+    def list_models() -> list[str]:
+        """The names that ``model`` may be: those of the configs below configs/."""
+        return sorted(_configs())
 
     def __call__(self,
                  inputs: Union[Image, Sequence[Image]],
@@ -107,11 +122,12 @@ class MMSegInferencer:
             DataError: If an image cannot be read, or a folder holds none.
         """
         images = list_inputs(inputs)
+        names = file_names(images)
         drawn = return_vis or show or (out_dir and img_out_dir)
         samples, masks, pictures = [], [], []
         for number, (image, sample) in enumerate(self.stream(images, batch_size, return_datasamples)):
             masks.append(index_mask(sample))
-            name = f'{number:08d}' if isinstance(image, np.ndarray) else Path(image).stem
+            name = names[number]
             if return_datasamples:
                 samples.append(sample)
             if drawn:
@@ -151,19 +167,32 @@ class MMSegInferencer:
         write_palette_png(str(path), mask, [tuple(int(v) for v in c) for c in colours[:self.model.num_classes]])
 
 
+def _dataset_of(name: str) -> type:
+    """The class of a data set's registered or short name."""
+    from segkit.registry import DATASETS
+    known = ALIASES.get(name.lower(), name)
+    return DATASETS.get(known if known == name or 'Dataset' in known else f'{known}Dataset')
+
+
 def _config_of(model: Union[str, Path, Config, None]) -> Union[str, Path, Config, None]:
     """The file that a bare config name stands for; anything else as it is."""
     if model is None or isinstance(model, Config):
         return model
     if Path(model).suffix or Path(model).name != str(model) or Path(model).exists():
         return model
+    files = _configs()
     configs = Path(segkit.__file__).parents[1] / 'configs'
-    files = {path.stem: path for path in sorted(configs.rglob('*.py')) if '_base_' not in path.parts}
     if model not in files:
         near = difflib.get_close_matches(str(model), files, n=1)
         raise ConfigError(f'model: {model!r} is no config file, and no config of that name is below {configs}.'
                           + (f'\nNearest: {near[0]}' if near else ''))
     return files[model]
+
+
+def _configs() -> dict[str, Path]:
+    """The concrete config files of this checkout by their names."""
+    configs = Path(segkit.__file__).parents[1] / 'configs'
+    return {path.stem: path for path in sorted(configs.rglob('*.py')) if '_base_' not in path.parts}
 
 
 def list_inputs(inputs: Union[Image, Sequence[Image]]) -> list[Image]:
@@ -187,6 +216,13 @@ def list_inputs(inputs: Union[Image, Sequence[Image]]) -> list[Image]:
     if not path.is_file():
         raise DataError(f'No such image or folder: {path}')
     return [str(path)]
+
+
+def file_names(images: Sequence[Image]) -> list[str]:
+    """A name for what is written of each image: its own, with its number where another image has the same."""
+    stems = [f'{number:08d}' if isinstance(image, np.ndarray) else Path(image).stem
+             for number, image in enumerate(images)]
+    return [stem if stems.count(stem) == 1 else f'{stem}_{number}' for number, stem in enumerate(stems)]
 
 
 def index_mask(sample: SegDataSample) -> np.ndarray:

@@ -45,6 +45,12 @@ HERE = {
     '--max-iters': 'The length of a training: --cfg-options max_iters=20000',
     '--device': 'A run takes the GPUs that it is shown; CUDA_VISIBLE_DEVICES= before the command leaves it the CPU.',
     '--deterministic': 'train.py has it; the rest does not depend on chance.',
+    '--title': 'The picture has a title of its own; leave it out.',
+    '--color-theme': 'The colours of the picture are fixed; leave it out.',
+    '--ignore-idx': "The void label is val_evaluator.ignore_index, as in the config's own test.",
+    '--log-interval': 'Nothing to set: it says how far it is by itself. --json prints all of it.',
+    '--show-interval': 'Nothing is shown one by one: pages of pictures go to --output-dir.',
+    '--opacity': 'predict.py has --opacity; test.py draws with 0.5.',
     '--seed': 'train.py has it; the rest does not depend on chance.',
 }
 NEAR = 0.75  # how alike two names must be, that one may be meant for the other

@@ -120,7 +120,8 @@ def published(checkpoint: Mapping, config: Optional[str] = None) -> dict:
         values = json.loads(kept['config_json'])
         kept['config_json'] = json.dumps({k: v for k, v in values.items() if k not in OF_ONE_MACHINE})
     elif meta.get('cfg'):
-        kept['cfg'] = meta['cfg']
+        lines = str(meta['cfg']).splitlines()
+        kept['cfg'] = '\n'.join(line for line in lines if line.split('=')[0].strip() not in OF_ONE_MACHINE)
     weights = state_dict_of(checkpoint)
     broken = [key for key, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:

@@ -33,6 +33,7 @@ def refuse_misspelt(loaded: LoadedFile, say: Callable[[str], None]) -> None:
         ConfigError: Naming the file, the line and the key that takes effect.
     """
     idle = []
+    _refuse_old_file(loaded)
     for name, path, line in loaded.unread:
         if name in TOP_LEVEL or name in loaded.values.get('added_keys', ()):
             continue
@@ -54,6 +55,17 @@ def refuse_misspelt(loaded: LoadedFile, say: Callable[[str], None]) -> None:
             idle.append(f'{name} ({place})')
     if idle:
         say(f'set, and read by nothing: {", ".join(idle)}')
+
+
+def _refuse_old_file(loaded: LoadedFile) -> None:
+    """Refuse a config of MMSegmentation 0.x as a whole, instead of key by key."""
+    old = [(name, path) for name, path, line in loaded.unread
+           if name in REPLACED and name not in TOP_LEVEL and line is not None]
+    names = {name for name, _ in old}
+    if 'data' in names and 'train_dataloader' not in loaded.values and len(names) > 2:
+        raise ConfigError(f'{old[0][1]}: a config of MMSegmentation 0.x; files of 1.x are read.\nIts keys '
+                          f'{", ".join(sorted(names))} are train_dataloader, optim_wrapper, param_scheduler, '
+                          'train_cfg,\ndefault_hooks there: its documentation has a page about moving to 1.x.')
 
 
 def _refuse_short_word(name: str, place: str, path: Path, line: Optional[int], loaded: LoadedFile) -> None:

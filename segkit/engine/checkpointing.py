@@ -7,7 +7,7 @@ from mmengine.dist import broadcast_object_list
 from mmengine.runner import BaseLoop
 
 from segkit import checkpoint as files
-from segkit.engine import run_state
+from segkit.engine import class_weights, run_state
 from segkit.engine.full_disk import way_on
 from segkit.engine.last_checkpoint import find_whole_checkpoint
 from segkit.engine.loops.epoch_based_train_loop import EpochBasedTrainLoop
@@ -100,6 +100,7 @@ def resume(runner: Any, filename: str, resume_optimizer: bool = True, resume_par
     _compare_batches(runner, meta, filename)
     _take_seed(runner, meta.get('seed'), filename)
     _compare_lengths(runner, meta)
+    class_weights.compare(runner, meta)
     if hasattr(runner.train_loop, 'go_on'):
         runner.train_loop.go_on(meta)
     else:  # one of MMEngine's or the user's

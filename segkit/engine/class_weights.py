@@ -51,8 +51,38 @@ def settle(runner: Any, model: Any) -> Any:
                               f'{"its weight is" if len(absent) == 1 else "their weights are"} 1')
     if runner.cfg.get('model') is not None:
         runner.cfg['model'] = copy.deepcopy(model)
-        runner.visualizer.add_config(runner.cfg)  # its backends have been given the one with the words
     return model
+
+
+def compare(runner: Any, meta: dict) -> None:
+    """Say where weights of classes are not those that the run so far was trained with, as when masks were corrected.
+
+    Args:
+        runner: The runner, its model's config settled.
+        meta: Of the checkpoint that is gone on from, with the config of its run.
+    """
+    try:
+        before = json.loads(meta['config_json'])['model']
+    except (KeyError, TypeError, ValueError):  # of another program
+        return
+    then = dict(_numbers(before))
+    for place, weights in _numbers(runner.cfg.get('model')):
+        if place in then and not np.allclose(then[place], weights, rtol=1e-4, atol=0):
+            runner.logger.warning(f'{place}.class_weight was {_short(then[place])} when the checkpoint was saved, and '
+                                  f'is {_short(weights)} now: the loss changes from here on.')
+
+
+def _short(weights: list[float]) -> str:
+    return '[' + ', '.join(f'{weight:.4g}' for weight in weights[:4]) + (', ...]' if len(weights) > 4 else ']')
+
+
+def _numbers(node: Any, place: str = 'model') -> Iterator[tuple[str, list[float]]]:
+    """The place of each loss below ``node`` and its ``class_weight``, where these are numbers."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node if isinstance(node, list) else []):
+        if key == 'class_weight' and isinstance(value, (list, tuple)):
+            yield place, list(value)
+        elif isinstance(value, (dict, list)):
+            yield from _numbers(value, f'{place}.{key}')
 
 
 def without(model: Any) -> tuple[Any, list[str]]:

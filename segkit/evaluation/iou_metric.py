@@ -2,7 +2,7 @@
 import heapq
 import os
 from collections.abc import Sequence
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import cv2
 import numpy as np
@@ -13,12 +13,13 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from segkit import ops
-from segkit.errors import ConfigError, DataError
+from segkit.errors import ConfigError, DataError, refuse_uncalled
 from segkit.evaluation.palette_png import write_palette_png
 from segkit.evaluation.report import Report, WorstImage, image_scores
 from segkit.registry import METRICS
 
 COLUMNS = {'mIoU': ('IoU', 'Acc'), 'mDice': ('Dice', 'Acc'), 'mFscore': ('Fscore', 'Precision', 'Recall')}
+COUNTS = 'Write process or compute_metrics, or a report of the confusion matrix (last_report).'
 
 
 @METRICS.register_module()
@@ -59,6 +60,10 @@ class IoUMetric(BaseMetric):
         ConfigError: If ``iou_metrics`` has an unknown name, or ``format_only`` is set without ``output_dir``.
         DataError: If a prediction and its label differ in size, or hold a class that the dataset does not have.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_uncalled(cls, dict.fromkeys(('intersect_and_union', 'total_area_to_metrics'), COUNTS))
 
     def __init__(self,
                  ignore_index: int = 255,

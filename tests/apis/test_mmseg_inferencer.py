@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from segkit.apis import MMSegInferencer, inference_model, init_model
+from segkit.apis.mmseg_inferencer import ALIASES, _dataset_of
 from segkit.errors import ConfigError, DataError
 
 
@@ -82,3 +83,17 @@ def test_a_device_that_is_asked_for_has_to_be_there(trained, capsys):
             MMSegInferencer(*map(str, trained), device='cuda:0')
     MMSegInferencer(*map(str, trained))
     assert 'not available' not in capsys.readouterr().out
+
+
+def test_images_of_one_name_do_not_overwrite_each_other(inferencer, tmp_path):
+    photo = str(tmp_path / 'data/JPEGImages/im00.jpg')
+    other = str(tmp_path / 'data/JPEGImages/im01.jpg')
+    inferencer([photo, photo, other], out_dir=str(tmp_path / 'out'), img_out_dir='')
+    assert sorted(p.name for p in (tmp_path / 'out/pred').iterdir()) == ['im00_0.png', 'im00_1.png', 'im01.png']
+
+
+def test_short_names_of_data_sets_and_the_list_of_models():
+    for alias in ALIASES:
+        assert len(_dataset_of(alias).METAINFO['classes']) > 1
+    assert _dataset_of('VOC') is _dataset_of('PascalVOCDataset')
+    assert 'deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512' in MMSegInferencer.list_models()

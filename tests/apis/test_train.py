@@ -85,7 +85,7 @@ def test_missing_data_folder(tiny_config, tmp_path, capsys):
     ('+val_dataloader.dataset.bad_samples=skp', "bad_samples: expected 'error', 'skip'"),
     ('+compile.backbon=True', "the model has no part 'backbon'"),
     ('custom_hooks=[dict(type="EMAHook",begin_iter=99)]', 'begin_iter is 99, but the training ends at 6'),
-    ('optim_wrapper.optimizer.lr=-1', 'Invalid learning rate'),
+    ('optim_wrapper.optimizer.lr=-1', 'expected a number of at least 0'),
     ('load_from=/nowhere.pth', '/nowhere.pth')])
 def test_a_start_that_is_refused_leaves_the_folder_s_run_as_it_was(trained, tmp_path, capsys, override, said):
     config, _ = trained

@@ -29,8 +29,27 @@ def test_imports_a_list_or_one_name(module):
 
 
 def test_a_module_that_is_not_there():
-    assert "there is no module 'not_there_for_test'" in refused(imports=['not_there_for_test'])
+    assert "there is no module 'not_there_for_test' here" in refused(imports=['not_there_for_test'])
     assert "no module 'not_there_for_test'" in refused(imports=['not_there_for_test.deeper'])
+
+
+def test_a_module_in_the_folder_that_the_tool_is_run_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'path', [path for path in sys.path if path not in ('', str(tmp_path))])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'beside_for_test.py').write_text('')
+    import_custom(dict(imports=['beside_for_test']))
+    assert sys.modules.pop('beside_for_test').__file__ == str(tmp_path / 'beside_for_test.py')
+
+
+@pytest.mark.parametrize('line, place', [
+    ('from segkit.models.losses import accuracy', 'segkit.ops.pixel_accuracy'),
+    ('from segkit.models.segmentors import BaseSegmentor', 'segkit.models.segmentors.EncoderDecoder'),
+    ('from segkit.models.utils import resize', 'docs/migrate.md lists'),
+    ('from segkit.models import no_such_thing', 'docs/migrate.md lists'),
+])
+def test_a_name_that_is_elsewhere_here(module, line, place):
+    module(f'{line}\n')
+    assert place in refused(imports=['mine_for_test'])
 
 
 def test_what_a_module_imports_is_told_apart_from_the_module(module):

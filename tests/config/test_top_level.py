@@ -114,3 +114,12 @@ def test_a_dict_takes_the_place_of_none(child, tmp_path):
     assert 'optim_wrapper.clip_grad="dict(max_norm=...)"' in text
     assert load(base, 'optim_wrapper.clip_grad=dict(max_norm=2.)')[0].optim_wrapper.clip_grad.max_norm == 2
     assert 'dict(type=..., draw=...)' in refused(base, 'default_hooks.visualization.draw=True')
+
+
+def test_a_config_of_0_x_is_refused_as_a_whole(tmp_path):
+    path = tmp_path / 'old.py'
+    path.write_text("model = dict(type='EncoderDecoder')\ndata = dict(samples_per_gpu=2)\n"
+                    "lr_config = dict(policy='poly')\n"
+                    "optimizer = dict(type='SGD')\nrunner = dict(type='IterBasedRunner')\n")
+    text = refused(path)
+    assert 'a config of MMSegmentation 0.x' in text and 'data, lr_config, optimizer' in text

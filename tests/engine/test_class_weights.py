@@ -2,11 +2,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 import segkit
 from segkit.apis import init_model
@@ -131,6 +133,22 @@ def test_progress_tells_the_time_left(monkeypatch):
     for done in (0, 100, 110, 400):
         progress(done, 400)
     assert Runner.lines == ['class weights: 100/400 masks counted, 0:36 (min:s) left'] and len(beats) == 4
+
+
+def test_weights_that_are_not_those_of_the_run_so_far_are_said():
+    def model(weights):
+        loss = dict(type='OhemCrossEntropy', class_weight=weights)
+        return dict(type='EncoderDecoder', decode_head=dict(loss_decode=[loss]))
+
+    said = []
+    runner = SimpleNamespace(cfg=Config(dict(model=model([1.0, 2.0]))), logger=SimpleNamespace(warning=said.append))
+    for before in ([1.0, 2.0], [1.0, 2.00001]):
+        class_weights.compare(runner, dict(config_json=json.dumps(dict(model=model(before)))))
+    class_weights.compare(runner, dict(cfg='of another program'))
+    assert said == []
+    class_weights.compare(runner, dict(config_json=json.dumps(dict(model=model([1.0, 3.0])))))
+    assert said == ['model.decode_head.loss_decode.0.class_weight was [1, 3] when the checkpoint was saved, and is '
+                    '[1, 2] now: the loss changes from here on.']
 
 
 RANK = '''

@@ -156,9 +156,9 @@ def test_the_page_counts_files_and_tells_reasons():
         training=dict(r=dict(trained=True, validated=True), s=dict(trained=True, validated=False, error='E: val'),
                       t=dict(trained=True, validated=True)))
     page, faults = report.page(found)
-    assert '| fcn | 2 | 2 | 2 | 2 | 1 | 2 | 2.0e-06 | 2 | 0 | 2 | 0 |' in page
+    assert '| fcn | 2 | 2 | 2 | 2 | 1 | 2 | 2.0e-07 | 2 | 0 | 2 | 0 |' in page
     assert '| pspnet | 2 | 1 | 0 | 1 | 1 | 0 |  | 0 |  | 0 |  |' in page
-    assert '| all | 4 | 3 | 2 | 3 | 2 | 2 | 2.0e-06 |' in page
+    assert '| all | 4 | 3 | 2 | 3 | 2 | 2 | 2.0e-07 |' in page
     assert '| not loaded: ConfigError: no such part | 1 | pspnet/c.py |' in page
     assert '| weights do not fit: missing keys | 1 | pspnet/d.py |' in page
     assert '| trained: E: val | 1 | fcn/b.py |' in page
@@ -167,11 +167,14 @@ def test_the_page_counts_files_and_tells_reasons():
 
 def test_only_differences_of_the_metric_that_the_page_explains_are_no_fault():
     cells = [('a', 'Fscore', 'n/a', '0.00'), ('mean', 'mFscore', '60.20', '59.39'), ('b', 'IoU', '61.87', '61.88')]
-    found = dict(sides=SIDES, only=None, state='0', files={}, metric=dict(title=dict(cells=9, different=cells)))
+    metric = dict(title=dict(cells=9, different=cells, with_zeros=59.39))
+    found = dict(sides=SIDES, only=None, state='0', files={}, metric=metric)
     page, faults = report.page(found)
     assert '| title | 6 of 9 |' in page and 'by definition' in page and faults == []
     found['metric']['title']['different'] = [('a', 'IoU', '61.87', '61.89'), ('a', 'Fscore', 'n/a', '3.00')]
     assert len(report.page(found)[1]) == 2
+    found['metric']['title'].update(different=[('mean', 'mFscore', '60.20', '10.00')])
+    assert len(report.page(found)[1]) == 1
 
 
 def test_the_metric_side_reads_every_cell_of_the_printed_table():

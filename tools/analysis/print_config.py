@@ -1,7 +1,7 @@
 """Show a config as it is after merging, and which file each top-level key comes from."""
 import argparse
 
-from segkit.apis.arguments import Parser
+from segkit.apis.arguments import Parser, add_cfg_options
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
@@ -9,8 +9,7 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
         description=__doc__, epilog='example: python tools/analysis/print_config.py '
         'configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py --cfg-options crop_size="(96, 96)"')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                        help='overrides, as for train.py')
+    add_cfg_options(parser)
     parser.add_argument('--key', help='show this part only, for example model.backbone')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return parser.parse_args(argv)

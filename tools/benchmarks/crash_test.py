@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
+from segkit.apis.arguments import add_cfg_options
 from segkit.apis.cli import run
 from segkit.errors import ConfigError
 
@@ -40,8 +41,7 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument('--kills', type=int, default=20, help='how many times (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='decides the moments (default: %(default)s)')
     parser.add_argument('--config', help='a config (default: the demo, made small)')
-    parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                        help='as for train.py')
+    add_cfg_options(parser)
     parser.add_argument('--work-dir', type=Path, help='a new folder for both runs (default: a temporary one, removed)')
     parser.add_argument('--iters-per-kill', type=int, default=12, metavar='N',
                         help='iterations of the run for each kill (default: %(default)s)')

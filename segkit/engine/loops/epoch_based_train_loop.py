@@ -57,11 +57,12 @@ class EpochBasedTrainLoop(IterBasedTrainLoop):
         """Stand where a checkpoint was saved: ``epoch``, ``iter``, and what :meth:`position` put in its ``meta``."""
         super().go_on(meta)
         length = len(self.dataloader)
-        before = meta.get('epoch_length', length)
-        self._first = meta.get('iter_in_epoch', self._iter - self._epoch * before)
-        if before != length or not 0 <= self._first <= length:  # a file without those may be of other data too
+        before = meta.get('epoch_length')  # a file of another program has none
+        self._first = meta.get('iter_in_epoch', self._iter - self._epoch * (before or length))
+        if before not in (None, length) or not 0 <= self._first <= length:
+            then = f'had {before}' if before not in (None, length) else 'had another number of them'
             again = f'; epoch {self._epoch + 1} begins anew' if self._first else ''
-            print_log(f'an epoch has {length} iterations now, and had {before} when the checkpoint was saved{again}.',
+            print_log(f'an epoch has {length} iterations now, and {then} when the checkpoint was saved{again}.',
                       'current', logging.WARNING)
             self._first = 0
         self._more = self._iter - self._epoch * length - self._first

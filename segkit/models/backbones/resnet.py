@@ -5,7 +5,7 @@ from mmcv.cnn import build_conv_layer, build_norm_layer
 from mmengine.model import Sequential
 from torch import Tensor, nn
 
-from segkit.errors import ConfigError
+from segkit.errors import ConfigError, refuse_uncalled
 from segkit.models.backbones.resnet_blocks import BasicBlock, Bottleneck, ResidualBlock
 from segkit.models.backbones.stride_plan import block_rates, stage_rates, stage_strides
 from segkit.models.backbones.strided_stages import StridedStages
@@ -73,6 +73,11 @@ class ResNet(StridedStages):
     Raises:
         ConfigError: If an argument is out of its range, or both ways to set the stride are used.
     """
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        instead = 'Write __init__ and change the stem or the stages behind super().__init__().'
+        refuse_uncalled(cls, dict.fromkeys(('make_res_layer', 'make_stage_plugins', '_make_stem_layer'), instead))
 
     stem_stride = 4  # the first convolution and the max pooling halve the size once each
     natural_strides = (1, 2, 2, 2)

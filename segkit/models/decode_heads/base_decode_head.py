@@ -9,12 +9,15 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit import ops
-from segkit.errors import ConfigError, refuse_uncalled
+from segkit.errors import ConfigError, refuse_signature, refuse_uncalled
 from segkit.registry import LOSSES, TASK_UTILS
 
 LOSS = 'Write loss(feats, labels) -> dict, or loss_of_logits(logits, labels), whose labels are (N, H, W).'
 PREDICTION = 'The segmentor resizes the scores of forward() and takes the classes: leave it out.'
-UNCALLED = dict(loss_by_feat=LOSS, losses=LOSS, predict_by_feat=PREDICTION, predict=PREDICTION)
+FEATURE = 'Write forward(feats) -> scores, which ends in self.cls_seg(...).'
+UNCALLED = dict(loss_by_feat=LOSS, losses=LOSS, _stack_batch_gt=LOSS, forward_train=LOSS, predict_by_feat=PREDICTION,
+                predict=PREDICTION, forward_test=PREDICTION, _forward_feature=FEATURE,
+                _init_inputs='The channels are in_channels, in_index and input_transform.')
 
 
 class BaseDecodeHead(BaseModule):
@@ -40,7 +43,7 @@ class BaseDecodeHead(BaseModule):
         input_transform: What to do with several feature maps: 'resize_concat' resizes them to the size of the
             first and stacks their channels, 'multiple_select' hands them on as a list. None takes one map.
         loss_decode: One loss or a list of them; losses of equal ``loss_name`` are added. Each name
-            has 'loss' in it.
+            has 'loss' in it. One whose ``forward`` does not name ``align_corners`` gets scores of the labels' size.
         ignore_index: The label that counts neither in the loss nor in the accuracy.
         sampler: Config of a pixel sampler, such as OHEMPixelSampler: each loss weighs the pixels as it says. Losses
             over whole regions (Dice, Lovasz, Tversky) and OhemCrossEntropy, which chooses itself, take none.
@@ -57,7 +60,8 @@ class BaseDecodeHead(BaseModule):
 
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
-        refuse_uncalled(cls, UNCALLED)
+        refuse_uncalled(cls, UNCALLED, ('loss', 'loss_of_logits', 'losses_only'))
+        refuse_signature(cls, 'loss', ('feats', 'labels'), LOSS)
 
     def __init__(self,
                  in_channels: Union[int, Sequence[int]],
@@ -223,6 +227,15 @@ class BaseDecodeHead(BaseModule):
                 logits, labels, self.ignore_index, self.align_corners, self.threshold)
         return losses
 
+    @staticmethod
+    def _value_of(criterion: nn.Module, logits: Tensor, labels: Tensor, settings: dict[str, Any]) -> Tensor:
+        if 'align_corners' in inspect.signature(criterion.forward).parameters:
+            return criterion(logits, labels, **settings)
+        # Written for MMSegmentation, whose heads resize the scores first.
+        settings = dict(settings)
+        return criterion(ops.resize_logits(logits, labels.shape[-2:], settings.pop('align_corners')), labels,
+                         **settings)
+
     def losses_only(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The same without the accuracy."""
         losses: dict[str, Tensor] = {}
@@ -230,7 +243,7 @@ class BaseDecodeHead(BaseModule):
         if self.sampler is not None:
             settings['weight'] = self.sampler.sample(logits, labels, self.loss_decode, **settings)
         for criterion in self.loss_decode:
-            value = criterion(logits, labels, **settings)
-            name = criterion.loss_name
+            value = self._value_of(criterion, logits, labels, settings)
+            name = getattr(criterion, 'loss_name', 'loss')
             losses[name] = losses[name] + value if name in losses else value
         return losses

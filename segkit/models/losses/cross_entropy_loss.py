@@ -27,7 +27,7 @@ class CrossEntropyLoss(BaseLoss):
         use_sigmoid: One binary cross-entropy a channel instead of the softmax. For a head with
             ``out_channels=1`` the labels are 0 and 1; with K channels they are turned into K binary maps.
         use_mask: Only False; the loss over instance masks is not part of semantic segmentation.
-        reduction: 'mean' or 'sum'.
+        reduction: 'mean' or 'sum'; 'none' is the mean too, since MMEngine averages what a loss leaves open.
         class_weight: K factors, a file of them, 'median_freq' or 'inverse'; see :class:`BaseLoss`. With
             ``use_sigmoid`` they multiply the positive pixels only.
         loss_weight: Factor of the result.
@@ -48,10 +48,8 @@ class CrossEntropyLoss(BaseLoss):
         if use_mask:
             raise ConfigError('CrossEntropyLoss.use_mask=True is a loss over instance masks, which segkit does not '
                               'train; leave it out.')
-        if reduction not in ('mean', 'sum'):
-            raise ConfigError(f"CrossEntropyLoss.reduction must be 'mean' or 'sum', not {reduction!r}.")
         self.use_sigmoid = use_sigmoid
-        self.reduction = reduction
+        self.reduction = self.checked_reduction(reduction)
         self.avg_non_ignore = avg_non_ignore
 
     def extra_repr(self) -> str:
@@ -80,7 +78,7 @@ class CrossEntropyLoss(BaseLoss):
             total = ops.sum_over_images(binary, logits, labels, weight, align_corners)
         else:
             total = ops.upsampled_cross_entropy(logits, labels, weights, ignore_index, align_corners, weight)
-        if self.reduction == 'mean':
+        if self.reduction != 'sum':
             total = total / self._divisor(logits, labels, valid)
         return self.loss_weight * total
 

@@ -57,13 +57,17 @@ class DiceLoss(BaseLoss):
         return f'use_sigmoid={self.use_sigmoid}, naive_dice={self.naive_dice}, loss_weight={self.loss_weight}'
 
     def check_channels(self, num_channels: int) -> None:
-        """Refuse to leave out the only channel.
+        """Refuse to leave out the only channel, or one that is not there.
 
         Raises:
-            ConfigError: If nothing would be left.
+            ConfigError: If so.
         """
         if num_channels == 1 and self.ignore_index in (0, 1):
             raise ConfigError(f'DiceLoss.ignore_index={self.ignore_index} leaves nothing of out_channels=1.')
+        if self.ignore_index not in (None, 255) and not 0 <= self.ignore_index < max(num_channels, 2):
+            raise ConfigError(f'DiceLoss.ignore_index={self.ignore_index} names a class to leave out, and there are '
+                              f'{num_channels}: expected 0 to {num_channels - 1}, or 255 for none.\nThe label of void '
+                              "pixels is the head's ignore_index.")
 
     def forward(self, logits: Tensor, labels: Tensor, ignore_index: int = 255, align_corners: bool = False) -> Tensor:
         """Compute the loss.

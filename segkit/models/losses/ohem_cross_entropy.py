@@ -42,7 +42,9 @@ class OhemCrossEntropy(BaseLoss):
             raise ConfigError(f'OhemCrossEntropy.thres: expected a probability, 0 to 1, got {thres}.')
         self.ignore_label = ignore_label
         self.thres = thres
-        self.min_kept = max(1, min_kept)
+        if min_kept < 1:
+            raise ConfigError(f'OhemCrossEntropy.min_kept: expected a number of pixels above 0, got {min_kept}.')
+        self.min_kept = min_kept
 
     def extra_repr(self) -> str:
         return f'thres={self.thres}, min_kept={self.min_kept}, loss_weight={self.loss_weight}'

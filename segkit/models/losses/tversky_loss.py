@@ -35,14 +35,16 @@ class TverskyLoss(BaseLoss):
         logits (N, K, h, w), labels (N, H, W) int64 -> scalar.
 
     Raises:
-        ConfigError: If ``alpha`` and ``beta`` do not add up to 1, ``smooth`` is below 0, or the scores have one
-            channel.
+        ConfigError: If ``alpha`` and ``beta`` are not shares that add up to 1, ``smooth`` is below 0, or the scores
+            have one channel.
     """
 
     def __init__(self, smooth: float = 1, class_weight: ClassWeight = None, loss_weight: float = 1.0,
                  ignore_index: Optional[int] = None, alpha: float = 0.3, beta: float = 0.7,
                  loss_name: str = 'loss_tversky') -> None:
         super().__init__(loss_weight, loss_name, class_weight)
+        if min(alpha, beta) < 0:
+            raise ConfigError(f'TverskyLoss: alpha and beta must be 0 to 1; got {alpha} and {beta}.')
         if not math.isclose(alpha + beta, 1):
             raise ConfigError(f'TverskyLoss: alpha + beta must be 1; got {alpha} + {beta} = {alpha + beta:.6g}.')
         if smooth < 0:

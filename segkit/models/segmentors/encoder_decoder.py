@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit import ops
-from segkit.errors import ConfigError, DataError, refuse_uncalled
+from segkit.errors import ConfigError, DataError, refuse_signature, refuse_uncalled
 from segkit.models.layers.sync_batch_norm import SyncBatchNorm
 from segkit.models.segmentors.part_configs import backbone_config, head_config
 from segkit.models.segmentors.prediction_settings import DEFAULTS as TEST_DEFAULTS
@@ -20,10 +20,14 @@ from segkit.registry import BACKBONES, DECODE_HEADS, MODELS
 from segkit.structures import SegDataSample
 
 SCORES = 'Write original_logits(inputs, data_samples), which gives the scores of each image at its original size.'
+LOSS = 'Write loss(inputs, data_samples, labels) -> dict; labels are (N, H, W).'
 UNCALLED = dict(
     extract_feat='self.backbone(inputs) gives the feature maps: put the change into a backbone of its own.',
     encode_decode=SCORES, whole_inference=SCORES, slide_inference=SCORES, inference=SCORES, aug_test=SCORES,
-    postprocess_result='Write write_prediction(sample, logits, classes).')
+    postprocess_result='Write write_prediction(sample, logits, classes).',
+    _decode_head_forward_train=LOSS, _auxiliary_head_forward_train=LOSS, forward_train=LOSS, simple_test=SCORES,
+    _forward='Write forward(inputs, data_samples, labels, mode).',
+    _init_decode_head='Write __init__.', _init_auxiliary_head='Write __init__.')
 FLIPPED_AXES = {'horizontal': (-1,), 'vertical': (-2,), 'diagonal': (-2, -1)}
 
 
@@ -59,7 +63,9 @@ class EncoderDecoder(BaseModel):
 
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
-        refuse_uncalled(cls, UNCALLED)
+        refuse_uncalled(cls, UNCALLED, ('original_logits',))
+        refuse_signature(cls, 'loss', ('inputs', 'data_samples', 'labels'), LOSS)
+        refuse_signature(cls, 'predict', ('inputs', 'data_samples'), SCORES)
 
     DICT_KEYS = dict(train_cfg=(), test_cfg=tuple(TEST_DEFAULTS))  # what load_config lets these dicts hold
 

@@ -5,6 +5,7 @@ from torch import nn
 
 from segkit.errors import ConfigError
 from segkit.models.decode_heads.base_decode_head import BaseDecodeHead
+from segkit.models.decode_heads.fcn_head import FCNHead
 from segkit.registry import LOSSES, TASK_UTILS
 
 
@@ -172,3 +173,23 @@ def test_classifier_starts_small():
     head.init_weights()
     assert head.conv_seg.weight.std().item() == pytest.approx(0.01, rel=0.1)
     assert head.conv_seg.bias.abs().sum() == 0
+
+
+def test_a_loss_written_for_mmsegmentation_gets_scores_of_the_labels_size():
+    class TheirLoss(torch.nn.Module):
+        loss_name = 'loss_theirs'
+
+        def forward(self, cls_score, label, weight=None, avg_factor=None, ignore_index=255, **kwargs):
+            assert weight is None and not kwargs
+            return torch.nn.functional.cross_entropy(cls_score, label, ignore_index=ignore_index)
+
+    LOSSES.register_module(module=TheirLoss)
+    try:
+        head = FCNHead(4, 4, num_classes=3, num_convs=1, concat_input=False, loss_decode=[
+            dict(type='TheirLoss'), dict(type='CrossEntropyLoss', avg_non_ignore=True)])
+        labels = torch.randint(0, 3, (2, 16, 16))
+        labels[:, :3] = 255
+        losses = head.eval().loss((torch.randn(2, 4, 4, 4),), labels)
+    finally:
+        del LOSSES._module_dict['TheirLoss']
+    torch.testing.assert_close(losses['loss_theirs'], losses['loss_ce'])

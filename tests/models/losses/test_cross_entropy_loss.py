@@ -113,7 +113,7 @@ def test_ignore_index_is_the_heads():
 
 @pytest.mark.parametrize('cfg, message', [
     (dict(use_mask=True), 'use_mask'),
-    (dict(reduction='none'), 'reduction'),
+    (dict(reduction='men'), 'reduction'),
 ])
 def test_refusals(cfg, message):
     with pytest.raises(ConfigError, match=message):
@@ -149,3 +149,10 @@ def test_the_mean_is_the_global_one_over_two_processes(draw, tmp_path):
     wanted.backward()
     torch.testing.assert_close(sum(losses) / 2, wanted.detach())
     torch.testing.assert_close(torch.cat(grads) / 2, logits.grad)  # DistributedDataParallel divides by 2
+
+
+def test_what_a_loss_leaves_open_is_averaged():
+    scores, labels = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 8, 8))
+    cfg = dict(type='CrossEntropyLoss')
+    losses = [LOSSES.build(dict(cfg, reduction=reduction))(scores, labels) for reduction in ('none', 'mean')]
+    assert torch.equal(*losses)

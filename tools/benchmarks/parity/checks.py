@@ -94,7 +94,10 @@ def compare_metric(peer: Answering, own: Answering) -> dict:
         theirs['table']['mean'], ours['table']['mean'] = theirs['means'], ours['means']
         pairs = [(name, column, _printed(value), _printed(ours['table'].get(name, {}).get(column)))
                  for name, row in theirs['table'].items() for column, value in row.items()]
-        found[title] = dict(cells=len(pairs), different=[pair for pair in pairs if pair[2] != pair[3]])
+        scores = [0 if _printed(row['Fscore']) == 'n/a' else float(row['Fscore'])
+                  for name, row in theirs['table'].items() if name != 'mean' and _printed(row['IoU']) != 'n/a']
+        found[title] = dict(cells=len(pairs), different=[pair for pair in pairs if pair[2] != pair[3]],
+                            with_zeros=sum(scores) / len(scores))
     return found
 
 

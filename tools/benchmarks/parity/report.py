@@ -32,9 +32,9 @@ COMPUTED = """\
 - **Built**: and the state dict that MMSegmentation saved loads strictly. Files whose model part is equal share one
   comparison; {models} models are distinct.
 - **Scores**: two images of {size[0]} x {size[1]} in evaluation mode, resized to {original[0]} x {original[1]}; where
-  the file predicts in windows, also in windows of {crop} pixels, the stride in proportion. Equal means: the largest
-  difference is below {scores:.0e} of the largest score and every pixel gets the same class. In {bits} of {models}
-  models the scores are equal bit by bit.
+  the file predicts in windows, also in windows of {crop} pixels, the stride in proportion. The difference is
+  relative to the largest score. Equal means: it is below {scores:.0e} and every pixel gets the same class. In {bits}
+  of {models} models the scores are equal bit by bit.
 - **Several views**: {fused} models, one for each method, kind of window and way of resizing, predict through
   SegTTAModel from {views} views (two scales, each flipped): {views_wrong} pixels get another class.
 - **Losses** of all heads and **gradients** of all parameters: {batch} images of {train[0]} x {train[1]} in training
@@ -118,11 +118,10 @@ def _row(folder: str, files: dict[str, dict], nets: dict, runs: dict) -> list[st
     def largest(gaps: Iterable[float]) -> str:
         return number(max(gaps, default=0)) if computed else ''
 
-    scores = [net[kind]['gap'] for net in computed for kind in ('whole', 'slide') if kind in net]
     return [folder, str(len(files)), str(sum('error' not in told for told in files.values())),
             _count(found, lambda net: net.get('stage') not in ('build', 'weights', 'peer')),
             _count(trained, lambda run: run['trained']), _count(trained, lambda run: run['validated']),
-            _count(verdicts, lambda verdict: verdict['scores']), largest(scores),
+            _count(verdicts, lambda verdict: verdict['scores']), largest(map(models.score_gap, computed)),
             _count(verdicts, lambda verdict: verdict['losses']), largest(map(models.loss_gap, computed)),
             _count(verdicts, lambda verdict: verdict['gradients']),
             largest(net['gradients']['gap'] for net in computed)]
