@@ -113,8 +113,28 @@ def _is_left_over(name: str, values: dict) -> bool:
 
 
 def names_of_lazy_file(path: Path, text: str) -> list[tuple[str, Path, Optional[int]]]:
-    """The names that a file with ``read_base()`` assigns and does not read itself."""
-    tree = ast.parse(text)
-    read = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    return [(t.id, path, node.lineno) for node in tree.body if isinstance(node, ast.Assign)
-            for t in node.targets if isinstance(t, ast.Name) and t.id not in read]
+    """The names that a file with ``read_base()`` and the files it reads assign, and none of them reads."""
+    trees = {path: ast.parse(text)}
+    waiting = [path]
+    while waiting:
+        here = waiting.pop()
+        for base in _lazy_bases(trees[here], here):
+            if base not in trees:
+                trees[base] = ast.parse(read_text(base))
+                waiting.append(base)
+    read = {n.id for tree in trees.values() for n in ast.walk(tree)
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return [(t.id, file, node.lineno) for file, tree in trees.items() for node in tree.body
+            if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name) and t.id not in read]
+
+
+def _lazy_bases(tree: ast.Module, path: Path) -> list[Path]:
+    """The files beside ``path`` that ``with read_base():`` imports; those of installed packages are not looked at."""
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.With) and 'read_base' in ast.dump(node.items[0].context_expr):
+            for one in node.body:
+                if isinstance(one, ast.ImportFrom) and one.level and one.module:
+                    file = path.parents[one.level - 1].joinpath(*one.module.split('.')).with_suffix('.py')
+                    found += [file] if file.is_file() else []
+    return found

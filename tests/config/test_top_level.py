@@ -123,3 +123,15 @@ def test_a_config_of_0_x_is_refused_as_a_whole(tmp_path):
                     "optimizer = dict(type='SGD')\nrunner = dict(type='IterBasedRunner')\n")
     text = refused(path)
     assert 'a config of MMSegmentation 0.x' in text and 'data, lr_config, optimizer' in text
+
+
+def test_a_key_that_nothing_reads_in_a_base_of_a_lazy_file(tmp_path):
+    (tmp_path / 'deeper').mkdir()
+    (tmp_path / 'deeper/below.py').write_text("lr_config = dict(policy='poly')\n")
+    (tmp_path / 'base.py').write_text('from mmengine.config import read_base\nwith read_base():\n'
+                                      '    from .deeper.below import *\nlength = 3\n')
+    path = tmp_path / 'lazy.py'
+    path.write_text('from mmengine.config import read_base\nwith read_base():\n    from .base import *\n'
+                    "train_cfg = dict(type='IterBasedTrainLoop', max_iters=length)\n")
+    text = refused(path)
+    assert "below.py:1: 'lr_config' is set, and nothing reads it" in text and 'param_scheduler' in text

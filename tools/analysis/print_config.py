@@ -38,6 +38,8 @@ def main(argv: list[str]) -> None:
     print(as_python(cfg.to_dict()))
     print('# Where each key comes from (the last file decides):')
     for key, files in sorted(origins(args.config).items()):
+        if key not in cfg:  # a variable, or what a lazy config imports
+            continue
         print(f'# {key}: {", ".join(str(f) for f in files)}')
 
 
