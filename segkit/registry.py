@@ -55,7 +55,7 @@ class SegkitRegistry(Registry):
             UnknownNameError: If nothing of this kind has that name.
         """
         plain = key[len(SCOPE) + 1:] if key.startswith(SCOPE + '.') else key
-        if plain in self.names():
+        if plain in self.names() and not self._overridden(plain):
             return super().get(plain)
         if '.' in plain:
             found = self._from_elsewhere(key)
@@ -66,10 +66,16 @@ class SegkitRegistry(Registry):
             if plain in self.fallback.module_dict:
                 if plain not in self._noticed:
                     self._noticed.add(plain)
-                    print_log(f"'{plain}' is registered in MODELS and found there; segkit's own registry of the "
+                    print_log(f"'{plain}' is registered in MODELS and taken from there, not segkit's {self.name} of "
+                              'that name.' if plain in self._module_dict else
+                              f"'{plain}' is registered in MODELS and found there; segkit's own registry of the "
                               f'kind {self.name} would also tell a misspelt name.', 'current')
                 return self.fallback.module_dict[plain]
         raise UnknownNameError(self._explain(plain))
+
+    def _overridden(self, name: str) -> bool:
+        """Whether somebody registered a class of that name in MODELS, as one replaces a part in MMSegmentation."""
+        return self.fallback is not None and name in self.fallback.module_dict
 
     def build(self, cfg, *args, **kwargs):
         """Build what a config names.

@@ -73,6 +73,21 @@ def test_a_loss_registered_as_a_model_is_found_with_one_notice(monkeypatch):
         LOSSES._noticed.clear()
 
 
+def test_a_class_in_models_replaces_segkits_of_that_name_and_says_so(monkeypatch):
+    said = []
+    monkeypatch.setattr(registry, 'print_log', lambda text, logger: said.append(text))
+    own = DECODE_HEADS.get('FCNHead')
+    theirs = type('FCNHead', (own,), {})
+    MODELS.register_module(module=theirs)
+    try:
+        assert DECODE_HEADS.get('FCNHead') is theirs
+        assert len(said) == 1 and "taken from there, not segkit's decode head of that name" in said[0]
+    finally:
+        del MODELS._module_dict['FCNHead']
+        DECODE_HEADS._noticed.clear()
+    assert DECODE_HEADS.get('FCNHead') is own
+
+
 def test_a_class_in_mmsegmentations_registry_says_which_import_to_change(monkeypatch):
     class TheirHead:
         pass

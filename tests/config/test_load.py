@@ -223,12 +223,12 @@ def test_what_another_constructor_reads_is_its_own_matter(upstream, monkeypatch)
 def test_custom_imports_register_before_the_check(tmp_path, monkeypatch):
     (tmp_path / 'my_head_for_test.py').write_text(
         'from segkit.registry import DECODE_HEADS\n\n@DECODE_HEADS.register_module(force=True)\n'
-        'class MyHead:\n    def __init__(self, in_index, num_classes):\n        pass\n')
+        'class HeadForTest:\n    def __init__(self, in_index, num_classes):\n        pass\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     path = tmp_path / 'mine.py'
     path.write_text(f'_base_ = [{str(OURS)!r}]\ncustom_imports = dict(imports=["my_head_for_test"])\n'
-                    'model = dict(decode_head=dict(_delete_=True, type="MyHead", in_index=3))\n')
-    assert load(path)[0].model.decode_head.type == 'MyHead'
+                    'model = dict(decode_head=dict(_delete_=True, type="HeadForTest", in_index=3))\n')
+    assert load(path)[0].model.decode_head.type == 'HeadForTest'
     (tmp_path / 'my_head_for_test.py').unlink()
     path.write_text(path.read_text().replace('my_head_for_test', 'not_there'))
     assert 'custom_imports' in refused(path)
