@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'tools' / 'benchmarks'
 sys.path.insert(0, str(FOLDER))
 from parity import (  # noqa: E402
+    checkpoint,
     checkpoint_side,
     checks,
     inputs,
@@ -266,7 +267,8 @@ def test_printed_tables_of_both_sides_are_read_alike():
                               'mean': ['36.28', '50.02'], 'all pixels': ['72.56']}
 
 
-def test_a_digit_that_differs_in_the_table_of_a_checkpoint_is_a_fault():
+def test_a_digit_that_differs_in_the_table_of_a_checkpoint_is_a_fault(monkeypatch):
+    monkeypatch.setattr(checkpoint, 'FOUND', 1)
     there = checkpoint_side.rows_of(THEIR_TABLE)
     found, faults = dict(told='photos', there=there, here=there, old=dict(there, person=['0.01', '0.05'])), []
     text = report_checks._checkpoint(found, faults)
@@ -274,3 +276,7 @@ def test_a_digit_that_differs_in_the_table_of_a_checkpoint_is_a_fault():
     faults.clear()
     report_checks._checkpoint(dict(found, here=dict(error='killed'), old=there), faults)
     assert faults == ['checkpoint, the checkpoint: killed']
+    faults.clear()
+    monkeypatch.undo()
+    report_checks._checkpoint(dict(found, old=there), faults)
+    assert faults == ['checkpoint: only 1 classes of the table are above 0, so that it tells little']

@@ -141,6 +141,9 @@ def _checkpoint(found: dict, faults: list[str]) -> str:
     for name in there:
         cells = ['/'.join(found[side].get(name, ['-'])) for side in ('there', 'here', 'old')]
         rows.append([name, *cells])
+    scored = sum(cells[0] not in ('0.00', 'n/a') for name, cells in there.items() if name not in ('mean', 'all pixels'))
+    if scored < checkpoint.FOUND:
+        faults.append(f'checkpoint: only {scored} classes of the table are above 0, so that it tells little')
     for side, words in (('here', 'the checkpoint'), ('old', 'the file of 0.x')):
         wrong = [name for name in there if found[side].get(name) != there[name]]
         if wrong or 'error' in found[side]:
