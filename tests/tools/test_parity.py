@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'tools' / 'benchmarks'
 sys.path.insert(0, str(FOLDER))
 from parity import (  # noqa: E402
-    checkpoint,
     checkpoint_side,
     checks,
     inputs,
@@ -268,7 +267,7 @@ def test_printed_tables_of_both_sides_are_read_alike():
 
 
 def test_a_digit_that_differs_in_the_table_of_a_checkpoint_is_a_fault(monkeypatch):
-    monkeypatch.setattr(checkpoint, 'FOUND', 1)
+    monkeypatch.setattr(report_checks, 'FOUND', 1)
     there = checkpoint_side.rows_of(THEIR_TABLE)
     found, faults = dict(told='photos', there=there, here=there, old=dict(there, person=['0.01', '0.05'])), []
     text = report_checks._checkpoint(found, faults)

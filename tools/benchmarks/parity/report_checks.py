@@ -20,6 +20,7 @@ LOSS_NOTES = {
 }
 DIFFERENT = ('DiceLoss',)
 SINGLE, EXACT = 1e-5, 1e-6
+FOUND = 4  # so many classes of a checkpoint's table at least have an IoU above 0, or it would tell little
 
 
 def sections(found: dict, faults: list[str]) -> list[str]:
@@ -142,7 +143,7 @@ def _checkpoint(found: dict, faults: list[str]) -> str:
         cells = ['/'.join(found[side].get(name, ['-'])) for side in ('there', 'here', 'old')]
         rows.append([name, *cells])
     scored = sum(cells[0] not in ('0.00', 'n/a') for name, cells in there.items() if name not in ('mean', 'all pixels'))
-    if scored < checkpoint.FOUND:
+    if scored < FOUND:
         faults.append(f'checkpoint: only {scored} classes of the table are above 0, so that it tells little')
     for side, words in (('here', 'the checkpoint'), ('old', 'the file of 0.x')):
         wrong = [name for name in there if found[side].get(name) != there[name]]
