@@ -61,8 +61,10 @@ def test_says_what_run_it_records(path: Path):
 @pytest.mark.parametrize('path', CONCRETE, ids=name)
 def test_loads_and_builds(path: Path):
     cfg = load_config(path)
+    each = cfg.optim_wrapper.get('accumulative_counts', 1)  # iterations of an update
     for scheduler in cfg.param_scheduler:
-        assert 'end' not in scheduler or scheduler.end == cfg.train_cfg.max_iters + 1
+        assert 'end' not in scheduler or (
+            scheduler.begin, scheduler.end) == (each - 1, cfg.train_cfg.max_iters + each)
     crops = [t.crop_size for t in cfg.train_dataloader.dataset.pipeline if t.type == 'RandomCrop']
     assert crops == [cfg.model.data_preprocessor.size]
     with torch.device('meta'):

@@ -32,7 +32,8 @@ model = dict(
     max_labels='full')
 train_dataloader = dict(batch_size=1)
 optim_wrapper = dict(accumulative_counts=10)
-# 20,000 updates of ten images, one in an iteration.
-param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=200001, by_epoch=False)]
+# 20,000 updates of ten images, one in an iteration. An update happens at the last of its ten iterations, so the rate
+# begins to fall there: update u has 1 - u / 20,000, as iteration u has in the file with ten images at once.
+param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=9, end=200010, by_epoch=False)]
 train_cfg = dict(max_iters=200000, val_interval=20000)
 default_hooks = dict(logger=dict(interval=500), checkpoint=dict(interval=20000))

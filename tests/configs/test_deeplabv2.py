@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit.config import load_config
 from segkit.datasets.mini_trees import write_mini_trees
-from segkit.engine import SegRunner
+from segkit.engine import SegRunner, recipe
 from segkit.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 
 CONFIGS = Path(__file__).parents[2] / 'configs/deeplabv2'
@@ -173,11 +173,23 @@ def test_rates_over_the_whole_schedule(name):
         schedule.step()
 
 
+def test_msc_takes_the_same_updates_one_image_at_a_time():
+    """Its counts are those that --match-recipe gives the file of ten images for batches of one."""
+    cfg, msc = config('aspp', 'train_dataloader.batch_size=1'), config('msc')
+    recipe.match(cfg, processes=1)
+    assert cfg.optim_wrapper == msc.optim_wrapper and msc.optim_wrapper.accumulative_counts == 10
+    assert cfg.param_scheduler == msc.param_scheduler and cfg.train_cfg == msc.train_cfg
+    assert cfg.default_hooks.checkpoint == msc.default_hooks.checkpoint
+    assert recipe.difference(msc, 1) is None
+
+
 def runner_of(name, tmp_path, iterations, validation=False, **changes):
     """The config with a small network, small crops and generated photos."""
     # The last step that the schedule counts is the last iteration, as in the file.
-    cfg = config(name, *SMALL, f'train_cfg.max_iters={iterations}', f'param_scheduler.0.end={iterations + 1}',
-                 'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0')
+    each = changes.get('optim_wrapper.accumulative_counts', 10 if name == 'msc' else 1)
+    cfg = config(name, *SMALL, f'train_cfg.max_iters={iterations}', f'param_scheduler.0.begin={each - 1}',
+                 f'param_scheduler.0.end={iterations + each}', 'train_dataloader.num_workers=0',
+                 'val_dataloader.num_workers=0')
     if cfg.train_dataloader.batch_size > 1:
         cfg.train_dataloader.batch_size = 2
     cfg.merge_from_dict(changes)
@@ -231,7 +243,7 @@ def test_groups_and_frozen_norms_at_every_step(name, tmp_path):
     trained = {key for key, p in runner.model.named_parameters() if p.requires_grad}
     assert len(record.groups) == iterations and record.modes == [{False}] * iterations
     for i, groups in enumerate(record.groups):
-        base = 2.5e-4 * (1 - i / iterations)**0.9
+        base = 2.5e-4 * (1 - max(i - counts + 1, 0) / iterations)**0.9
         assert groups.keys() == trained
         for key, (rate, decay) in groups.items():
             times, wanted_decay = 1, 5e-4
