@@ -1,6 +1,6 @@
 # PSPNet (arXiv 1612.01105) as pytorch-segmentation-toolbox builds it: ResNetV1s-101 (stem of 64, 64 and 128 channels)
-# at output stride 8 with pooling that rounds up and no contraction, the pyramid's levels ahead of the feature map, leaky
-# ReLU in the heads, an auxiliary (DSN) head whose convolution has a bias.
+# at output stride 8 with pooling that rounds up and no contraction, the pyramid's levels ahead of the feature map,
+# leaky ReLU in the heads, an auxiliary (DSN) head whose convolution has a bias.
 # The source starts from MIT's resnet101-imagenet.pth, whose keys ResNetV1s reads. Put the file somewhere and name it:
 # model.backbone.init_cfg=dict(type='Pretrained', checkpoint='<folder>/resnet101-imagenet.pth'). Without it the run
 # starts from random weights.
