@@ -64,6 +64,8 @@ def small_config(path: Path, folder: Path, test_dataset=None) -> Config:
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         shrink(loader.dataset.pipeline)
         loader.num_workers, loader.persistent_workers = 0, False
+        if loader.dataset.type == 'COCOVOCDataset':
+            loader.dataset.cache_dir = str(folder / 'cache')
     cfg.train_dataloader.batch_size = 2
     cfg.work_dir = str(folder / 'run')
     return cfg
