@@ -18,6 +18,7 @@ Protocol:
         for PyTorch 1.1 has ReLU.
 
 The main head alone learns from hard pixels: thres and min_kept are --ohem-thres and --ohem-keep of the source.
+Start: MIT's resnet101-imagenet.pth, with --cfg-options model.pretrained=<its path>; without it, random weights.
 Command: tools/dist_train.sh configs/pspnet_toolbox/pspnet-toolbox_r101-d8-ohem_4xb2-40k_cityscapes-769x769.py 4
 Score here: not yet run.
 """
