@@ -29,7 +29,7 @@ from segkit.engine.dry_runner import DryRunner, OneBatch, local_config
 from segkit.engine.environment import leave_process_group
 from segkit.engine.hooks.progress_hook import memory
 from segkit.engine.hooks.runtime_info_hook import RuntimeInfoHook
-from segkit.engine.last_checkpoint import find_last_checkpoint
+from segkit.engine.last_checkpoint import find_last_checkpoint, is_run_folder
 from segkit.engine.loops.iter_based_train_loop import batches_from
 from segkit.engine.shape_trace import watch_model, watch_pipelines
 from segkit.engine.small_batch import shrunk
@@ -80,7 +80,7 @@ def dry_run(cfg: Config, say: Callable[[str], None], size: Optional[str] = None)
     if places:
         say(f'{", ".join(places)}: class_weight is counted from all masks when the training starts; the dry run has '
             'none')
-    if settled.get('resume') and settled.get('load_from') is None:
+    if settled.get('resume') and (settled.get('load_from') is None or is_run_folder(settled.load_from)):
         settled.load_from = find_last_checkpoint(settled.work_dir)
     with _ended_by_signals(), TemporaryDirectory(prefix='segkit-dry-run-') as folder:
         say(report.opening(reduced))

@@ -9,7 +9,7 @@ from mmengine.runner import BaseLoop
 from segkit import checkpoint as files
 from segkit.engine import class_weights, run_state
 from segkit.engine.full_disk import way_on
-from segkit.engine.last_checkpoint import find_whole_checkpoint
+from segkit.engine.last_checkpoint import find_start, find_whole_checkpoint, is_run_folder
 from segkit.engine.loops.epoch_based_train_loop import EpochBasedTrainLoop
 from segkit.engine.resumed_rates import FreshState, rate
 from segkit.errors import CheckpointError, SegkitError
@@ -56,16 +56,23 @@ def _compare_classes(runner: Any, checkpoint: dict, filename: str) -> None:
                                   f"classes as the checkpoint does: {name}_dataloader.dataset.metainfo.")
 
 
-def newest(runner: Any) -> str:
-    """The newest whole checkpoint of the run folder: the first process looks, the others are told.
+def source(runner: Any) -> Optional[str]:
+    """The checkpoint that a run starts or goes on from: the first process looks, the others are told.
+
+    A folder in ``load_from``, of the phase before, is where a run starts; a resumed one goes on from its own.
 
     Raises:
-        SegkitError: On each process, if there is none.
+        SegkitError: On each process, if there is none where there has to be one.
     """
+    given = runner._load_from
+    own = runner._resume and runner._train_loop is not None and (given is None or is_run_folder(given))
+    if not own and not is_run_folder(given):
+        return given
     told: list = [None]
     if runner.rank == 0:
+        find, folder = (find_whole_checkpoint, runner.work_dir) if own else (find_start, given)
         try:
-            told = [find_whole_checkpoint(runner.work_dir, runner.logger.warning)]
+            told = [find(folder, runner.logger.warning)]
         except SegkitError as error:
             told = [error]
     broadcast_object_list(told)

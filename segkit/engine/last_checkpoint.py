@@ -1,4 +1,4 @@
-"""The newest checkpoint of a run folder, and the newest one that is whole."""
+"""The newest checkpoint of a run folder, the newest one that is whole, and the one that another run starts from."""
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +62,44 @@ def find_whole_checkpoint(work_dir: str, say: Callable[[str], None]) -> str:
     return str(path)
 
 
-def _candidates(folder: Path) -> list[Path]:
+def is_run_folder(source: Optional[str]) -> bool:
+    """Whether ``load_from`` means a run's folder rather than a file; one that is not there yet has no suffix."""
+    if source is None or '://' in str(source):
+        return False
+    path = Path(source).expanduser()
+    return path.is_dir() or (not path.suffix and not path.exists())
+
+
+def find_start(folder: str, say: Callable[[str], None]) -> str:
+    """The newest whole checkpoint of another run's folder, for ``load_from``; nothing in the folder is changed.
+
+    Args:
+        folder: The other run's folder, as a phase names the one before it.
+        say: Called with a line for each newer one that is damaged.
+
+    Raises:
+        ConfigError: If the folder or a checkpoint in it is missing.
+        CheckpointError: If none is whole, or one cannot be read for another reason than damage.
+    """
+    place = Path(folder).expanduser()
+    if not place.is_dir():
+        raise ConfigError(f'load_from: {place} does not exist: this run starts from the last checkpoint of the run '
+                          f'there.\nTrain that one first (tools/train.py with the config {place.name}.py), or name '
+                          'the file to start from:\n--cfg-options load_from=FILE')
+    reasons = []
+    for path in _candidates(place, 'load_from'):
+        try:
+            files.verify(path)
+        except DamagedCheckpointError as error:
+            reasons.append(_reason(path, error))
+            continue
+        for reason in reasons:
+            say(f'load_from: {reason}; starting from {path}')
+        return str(path)
+    raise CheckpointError(f'load_from: no checkpoint in {place} is whole:\n{"; ".join(reasons[:SHOWN])}')
+
+
+def _candidates(folder: Path, asked_by: str = '--resume') -> list[Path]:
     """Checkpoints to go on from: the one named last, those before it, newest first, then those behind it.
 
     Raises:
@@ -88,8 +125,9 @@ def _candidates(folder: Path) -> list[Path]:
     before = [pair for pair in newest_first if pair not in behind]
     candidates = first + [path for _, path in before] + [path for _, path in reversed(behind)]
     if not candidates:
-        raise ConfigError(f'--resume: no checkpoint in {folder} (looked for {POINTER}, iter_*.pth, epoch_*.pth).\n'
-                          'Give the folder of the run with --work-dir, or leave --resume out to start anew.')
+        raise ConfigError(f'{asked_by}: no checkpoint in {folder} (looked for {POINTER}, iter_*.pth, epoch_*.pth).\n'
+                          + ('Give the folder of the run with --work-dir, or leave --resume out to start anew.'
+                             if asked_by == '--resume' else 'Train that run first, or name the file to start from.'))
     return candidates
 
 

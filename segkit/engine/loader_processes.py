@@ -21,6 +21,45 @@ class LoaderDiedError(SegkitError):
     """A loader process was ended by the system."""
 
 
+class _Reading:
+    """Lets torch say that a loader process died only where a loader is read.
+
+    torch says it from its handler of SIGCHLD, wherever the main process is: amid a checkpoint's writing, for one, which
+    is then given up and blamed. The next read finds out anyway.
+    """
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.torch_handler: Any = None
+
+    def install(self) -> None:
+        """Stand before torch's handler, which it sets when its first loader with processes starts."""
+        if not hasattr(signal, 'SIGCHLD') or threading.current_thread() is not threading.main_thread():
+            return
+        handler = signal.getsignal(signal.SIGCHLD)
+        if signal_handling._SIGCHLD_handler_set and handler != self.handle:
+            self.torch_handler = handler
+            signal.signal(signal.SIGCHLD, self.handle)
+
+    def handle(self, number: int, frame: Any) -> None:
+        """Let torch raise its error, while a loader is read."""
+        try:
+            if callable(self.torch_handler):
+                self.torch_handler(number, frame)
+        except RuntimeError as error:
+            if self.depth or TORCH_SAYS not in str(error):
+                raise
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_: Any) -> None:
+        self.depth -= 1
+
+
+_READING = _Reading()
+
+
 def one_pass(loader: DataLoader) -> Iterator[Any]:
     """One pass over a loader whose processes end with it where the pass is broken off, by an error for one.
 
@@ -32,13 +71,15 @@ def one_pass(loader: DataLoader) -> Iterator[Any]:
     # The processes start with the signals blocked, so that none can reach one that is not ready for it.
     with _held() if getattr(loader, 'heeds_parent_only', False) else nullcontext():
         batches = iter(loader)
+    _READING.install()
     try:
         while True:
-            # torch raises from its SIGCHLD handler, which Python ignores where that interrupts a __del__, and a reader
-            # of half a message waits for ever. So nothing is read once a process is missing.
-            _check(batches)
             try:
-                batch = next(batches)
+                with _READING:
+                    # Python ignores what a handler raises where that interrupts a __del__, and a reader of half a
+                    # message waits for ever. So nothing is read once a process is missing.
+                    _check(batches)
+                    batch = next(batches)
             except StopIteration:
                 return
             except (RuntimeError, OSError, EOFError) as error:

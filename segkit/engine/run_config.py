@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.config import Config
 
 from segkit.engine.config_text import as_python
+from segkit.engine.last_checkpoint import is_run_folder
 
 FIRST_LINE = 'The config of a run as it was merged, every value in its place: tools/train.py with this file repeats it.'
 PAIRS = '__pairs__'  # the mark by which segkit.config.stored knows such a dict
@@ -35,7 +36,7 @@ class RunConfig(Config):
     def text_of_start(self) -> str:
         """The same for a run from its start: a resumed run's file does not resume."""
         values = self.to_dict()
-        if values.get('resume') and values.get('load_from') is None:
+        if values.get('resume') and (values.get('load_from') is None or is_run_folder(values['load_from'])):
             values['resume'] = False
         return as_python(values, FIRST_LINE)
 

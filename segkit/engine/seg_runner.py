@@ -188,7 +188,7 @@ class SegRunner(Runner):
             return super().wrap_model(model_wrapper_cfg, model)
 
     def _init_model_weights(self) -> None:
-        if self._resume:  # everything comes from the checkpoint; pretrained weights need not even be there
+        if self._resume or self._load_from:  # all comes from the checkpoint; pretrained weights need not be there
             return
         model = run_state.bare(self.model)
         model._dump_init_info = lambda: None  # MMEngine writes two lines for each parameter
@@ -312,8 +312,7 @@ class SegRunner(Runner):
     def load_or_resume(self) -> None:
         """Load ``load_from``, or go on from it where ``resume`` is set; once."""
         if not self._has_loaded:
-            if self._resume and self._load_from is None and self._train_loop is not None:
-                self._load_from = checkpointing.newest(self)
+            self._load_from = checkpointing.source(self)
             if self._load_from is not None:
                 if self._resume:
                     self.resume(self._load_from)

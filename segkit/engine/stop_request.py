@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch.distributed.constants import default_pg_timeout
 
 from segkit.engine.environment import leave_process_group
+from segkit.engine.last_checkpoint import is_run_folder
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 VALIDATION_TIMEOUT = timedelta(days=1)  # at least
@@ -133,7 +134,8 @@ def how_to_resume(runner: Any, checkpoint: str) -> str:
         return f"go on with resume=True and load_from='{checkpoint}'"
     if '--resume' not in words:
         words.append('--resume')
-    if runner.cfg.get('load_from'):  # of the config; a resumed run would start from it again
+    start = runner.cfg.get('load_from')
+    if start and not is_run_folder(start):  # of the config; a resumed run would start from it again
         words += ['--cfg-options', f'load_from={checkpoint}']
     return f'go on with: {shlex.join(words)}'
 

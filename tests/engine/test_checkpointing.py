@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from segkit import checkpoint as ckpt
-from segkit.errors import CheckpointError
+from segkit.errors import CheckpointError, ConfigError
 
 
 def weights(path):
@@ -133,9 +133,10 @@ from segkit.engine import checkpointing
 from segkit.errors import SegkitError
 rank = int(sys.argv[1])
 dist.init_process_group('gloo', init_method='file://' + sys.argv[2], rank=rank, world_size=2)
-runner = SimpleNamespace(rank=rank, work_dir=sys.argv[3], logger=SimpleNamespace(warning=lambda line: None))
+runner = SimpleNamespace(_resume=True, _load_from=None, _train_loop=object(), rank=rank, work_dir=sys.argv[3],
+                         logger=SimpleNamespace(warning=lambda line: None))
 try:
-    print(checkpointing.newest(runner))
+    print(checkpointing.source(runner))
 except SegkitError as error:
     print(type(error).__name__, error)
 dist.barrier()
@@ -157,3 +158,27 @@ def test_all_processes_are_told_the_same(tmp_path, damaged):
     first, second = (job.communicate(timeout=120) for job in jobs)
     assert first[0] == second[0], (first[1], second[1])
     assert first[0].startswith(str(tmp_path / 'iter_4.pth') if damaged == 1 else 'CheckpointError --resume: each of')
+
+
+def test_phase_starts_from_the_folder_of_the_one_before_and_resumes_from_its_own(run, tmp_path, capsys):
+    run('first', train_cfg__max_iters=4).train()
+    start = dict(load_from=str(tmp_path / 'first'), model__backbone__init_cfg=dict(
+        type='Pretrained', checkpoint='not-here.pth'))  # which a run that starts from a checkpoint does not need
+    with pytest.raises(ConfigError, match='--resume: no checkpoint in'):
+        run('second', resume=True, **start)
+    capsys.readouterr()
+    run('second', **start).train()
+    assert f'tensors from {tmp_path / "first/iter_4.pth"}' in capsys.readouterr().out
+    whole = weights(tmp_path / 'second/iter_6.pth')
+    for name in ('iter_6.pth', 'iter_6.pth.sha256', 'last_checkpoint'):
+        (tmp_path / 'second' / name).unlink()
+    run('second', resume=True, **start).train()
+    assert f'resumed from {tmp_path / "second/iter_4.pth"} at iteration 4' in capsys.readouterr().out
+    again = weights(tmp_path / 'second/iter_6.pth')
+    assert all(torch.equal(value, again[key]) for key, value in whole.items())
+
+
+def test_phase_whose_first_one_is_missing_is_refused_at_once(run, tmp_path):
+    with pytest.raises(ConfigError, match='load_from: .*first does not exist'):
+        run('second', load_from=str(tmp_path / 'first'))
+    assert not (tmp_path / 'second').exists()

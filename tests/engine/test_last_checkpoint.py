@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from segkit.checkpoint import hash_file, trusting, verify, write_atomic
-from segkit.engine.last_checkpoint import find_last_checkpoint, find_whole_checkpoint, iteration_of
+from segkit.engine.last_checkpoint import (
+    find_last_checkpoint,
+    find_start,
+    find_whole_checkpoint,
+    is_run_folder,
+    iteration_of,
+)
 from segkit.errors import CheckpointError, ConfigError
 
 
@@ -159,3 +165,36 @@ def test_file_that_asks_for_code_is_no_damage(folder):
 def test_pointer_that_names_nothing(folder, text):
     (folder / 'last_checkpoint').write_text(text)
     assert found(folder)[0] == 'iter_6.pth'
+
+
+@pytest.mark.parametrize('source, folder', [
+    ('work_dirs/phase1_voc-512x512', True), ('x.pth', False), ('torchvision://resnet50', False), (None, False),
+    ('https://a.b/c', False)])
+def test_what_load_from_means(source, folder):
+    assert is_run_folder(source) is folder
+
+
+def test_file_without_a_suffix_is_a_file(tmp_path):
+    (tmp_path / 'weights').touch()
+    assert not is_run_folder(tmp_path / 'weights') and is_run_folder(tmp_path)
+
+
+def test_another_run_starts_from_the_newest_whole_one_and_moves_nothing(folder):
+    said = []
+    assert find_start(str(folder), said.append) == str(folder / 'iter_6.pth') and not said
+    damage(folder / 'iter_6.pth', 'cut')
+    before = sorted(folder.rglob('*'))
+    assert find_start(str(folder), said.append) == str(folder / 'iter_4.pth')
+    assert len(said) == 1 and said[0].startswith('load_from: iter_6.pth') and said[0].endswith('iter_4.pth')
+    assert sorted(folder.rglob('*')) == before and (folder / 'last_checkpoint').read_text().endswith('iter_6.pth')
+    for number in (2, 4):
+        damage(folder / f'iter_{number}.pth', 'cut')
+    with pytest.raises(CheckpointError, match='load_from: no checkpoint in .* is whole'):
+        find_start(str(folder), said.append)
+
+
+def test_phase_that_was_not_trained_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r'phase1_voc-512x512 does not exist.*\n.*config phase1_voc-512x512.py'):
+        find_start(str(tmp_path / 'phase1_voc-512x512'), print)
+    with pytest.raises(ConfigError, match='load_from: no checkpoint in .*\nTrain that run first'):
+        find_start(str(tmp_path), print)

@@ -113,6 +113,26 @@ def test_what_is_said_when_one_dies(how, text):
     assert not children()
 
 
+def test_what_runs_between_two_reads_is_not_interrupted():
+    # A checkpoint's writing, for one: torch raises from a signal handler, wherever the main process is.
+    with pytest.raises(LoaderDiedError, match='Killed'), death_explained():
+        with closing(one_pass(loader_of(Texts()))) as batches:
+            next(batches)
+            worker = children()[0]
+            arrived, before = [], signal.getsignal(signal.SIGCHLD)
+            signal.signal(signal.SIGCHLD, lambda *told: (arrived.append(told), before(*told)))
+            try:
+                os.kill(worker.pid, signal.SIGKILL)
+                while not arrived:
+                    time.sleep(0.01)
+            finally:
+                signal.signal(signal.SIGCHLD, before)
+            written = True
+            for _ in range(10):
+                next(batches)
+    assert written
+
+
 def test_errors_of_the_data_come_through():
     def refuse():
         raise FileNotFoundError('photo.jpg')

@@ -7,6 +7,7 @@ from segkit.datasets.transforms.loading import LoadAnnotations, LoadImageFromFil
 from segkit.datasets.transforms.pack import PackSegInputs
 from segkit.datasets.transforms.pad import Pad
 from segkit.datasets.transforms.photometric import PhotoMetricDistortion
+from segkit.datasets.transforms.random_scale import RandomScale
 from segkit.datasets.transforms.resize import RandomResize, Resize, ResizeShortestEdge, ResizeToMultiple
 from segkit.datasets.transforms.rotate import RandomRotate, RandomRotFlip
 from segkit.datasets.transforms.test_time_aug import TestTimeAug
@@ -15,6 +16,6 @@ from segkit.datasets.transforms.tone import CLAHE, AdjustGamma, Rerange, RGB2Gra
 __all__ = [
     'AdjustGamma', 'CLAHE', 'LoadAnnotations', 'LoadImageFromFile', 'LoadImageFromNDArray', 'PackSegInputs', 'Pad',
     'PhotoMetricDistortion', 'RGB2Gray', 'RandomCrop', 'RandomCutOut', 'RandomFlip', 'RandomGaussianBlur',
-    'RandomResize', 'RandomRotFlip', 'RandomRotate', 'Rerange', 'Resize', 'ResizeShortestEdge', 'ResizeToMultiple',
-    'TestTimeAug'
+    'RandomResize', 'RandomRotFlip', 'RandomRotate', 'RandomScale', 'Rerange', 'Resize', 'ResizeShortestEdge',
+    'ResizeToMultiple', 'TestTimeAug'
 ]

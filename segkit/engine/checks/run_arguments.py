@@ -10,7 +10,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapperDict
 from torch import nn
 
-from segkit.engine.last_checkpoint import find_last_checkpoint
+from segkit.engine.last_checkpoint import find_last_checkpoint, find_start, is_run_folder
 from segkit.errors import ConfigError
 from segkit.registry import VISUALIZERS
 
@@ -49,8 +49,11 @@ def complete(given: dict) -> dict:
             there = [key for key in keys if key not in missing]
             raise ConfigError(f'The config has {" and ".join(there)}, but no {" and no ".join(missing)}.\n'
                               'Add what is missing, or set the others to None.')
-    if given.get('resume') and given.get('load_from') is None and given.get('train_cfg') is not None:
+    start = given.get('load_from')
+    if given.get('resume') and (start is None or is_run_folder(start)) and given.get('train_cfg') is not None:
         find_last_checkpoint(given['work_dir'])  # which of them is whole is looked at once the processes can talk
+    elif is_run_folder(start):
+        find_start(start, lambda line: None)
     if given.get('visualizer') is None:
         given['visualizer'] = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
     given['default_hooks'] = _default_hooks(given)

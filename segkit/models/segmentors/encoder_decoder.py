@@ -52,7 +52,9 @@ class EncoderDecoder(BaseModel):
         data_preprocessor: Config of the preprocessor, or the module.
         pretrained: Checkpoint of the backbone's weights; an older way to say ``backbone.init_cfg``.
         init_cfg: Initialisation of the whole.
-        num_classes, norm_cfg, align_corners, ignore_index: Told to the parts that have no such key of their own.
+        num_classes, norm_cfg, norm_eval, align_corners, ignore_index: Told to the parts that have no such key of
+            their own. Batch norm is frozen by ``norm_eval=True`` (it uses its running statistics and leaves them)
+            together with ``norm_cfg.requires_grad=False`` (its factors do not learn).
 
     Shape:
         inputs (N, 3, H, W) -> 'tensor': (N, K, h, w); 'loss': scalars; 'predict': N samples.
@@ -82,7 +84,8 @@ class EncoderDecoder(BaseModel):
                  num_classes: Optional[int] = None,
                  norm_cfg: Optional[dict] = None,
                  align_corners: Optional[bool] = None,
-                 ignore_index: Optional[int] = None) -> None:
+                 ignore_index: Optional[int] = None,
+                 norm_eval: Optional[bool] = None) -> None:
         if isinstance(data_preprocessor, dict):
             data_preprocessor = MODELS.build(data_preprocessor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
@@ -91,7 +94,7 @@ class EncoderDecoder(BaseModel):
                               'neck=None.')
         if train_cfg:
             raise ConfigError(f'model.train_cfg takes no keys; got {dict(train_cfg)}.')
-        shared = dict(num_classes=num_classes, norm_cfg=norm_cfg, align_corners=align_corners,
+        shared = dict(num_classes=num_classes, norm_cfg=norm_cfg, norm_eval=norm_eval, align_corners=align_corners,
                       ignore_index=ignore_index)
         self.backbone = BACKBONES.build(backbone_config(backbone, shared, pretrained))
         self.decode_head = self._build_head(decode_head, shared, 'model.decode_head')

@@ -47,8 +47,9 @@ def backbone_config(cfg: dict, shared: dict, pretrained: Optional[str]) -> dict:
     """
     cls = part_class(BACKBONES, cfg, 'model.backbone')
     cfg = dict(cfg)
-    if shared.get('norm_cfg') is not None and takes(cls, 'norm_cfg'):
-        cfg.setdefault('norm_cfg', shared['norm_cfg'])
+    for key in ('norm_cfg', 'norm_eval'):
+        if shared.get(key) is not None and takes(cls, key):
+            cfg.setdefault(key, shared[key])
     if pretrained is not None:
         if cfg.get('init_cfg') is not None or cfg.get('pretrained') is not None:
             raise ConfigError('Both model.pretrained and model.backbone.init_cfg name weights; keep one of them.\n'

@@ -2,10 +2,11 @@ from types import SimpleNamespace
 
 import pytest
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit.errors import ConfigError
 from segkit.models.segmentors.part_configs import backbone_config, head_config, takes
-from segkit.registry import BACKBONES, DECODE_HEADS
+from segkit.registry import BACKBONES, DECODE_HEADS, MODELS
 
 BACKBONE = SimpleNamespace(out_channels=(8, 16, 32), output_stride=8)
 SHARED = dict(num_classes=5, norm_cfg=dict(type='BN'), align_corners=True, ignore_index=254)
@@ -91,3 +92,16 @@ def test_takes_looks_through_the_bases():
     assert takes(BACKBONES.get('ResNetV1c'), 'norm_cfg')
     assert takes(DECODE_HEADS.get('ASPPHead'), 'align_corners')
     assert not takes(DECODE_HEADS.get('FCNHead'), 'dilations')
+
+
+def test_norm_eval_stands_once_and_a_part_s_own_wins():
+    model = MODELS.build(dict(
+        type='EncoderDecoder', num_classes=3, norm_cfg=dict(type='SyncBN', requires_grad=False), norm_eval=True,
+        backbone=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8, output_stride=16),
+        decode_head=dict(type='ASPPHead', channels=8),
+        auxiliary_head=dict(type='FCNHead', in_index=2, channels=8, norm_eval=False))).train()
+    norms = {name: module for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
+    assert len(norms) > 20
+    for name, norm in norms.items():
+        assert norm.training is name.startswith('auxiliary_head'), name
+        assert not norm.weight.requires_grad and not norm.bias.requires_grad
