@@ -1,7 +1,8 @@
 """DeepLabV3-Tensorflow: slim ResNet-101, output stride 16, multi-grid (1, 2, 4), PASCAL VOC 2012 with SBD.
 
 Protocol:
-    Source: NanqingD/DeepLabV3-Tensorflow at commit 316c82e (1 Dec 2018), config.py and train_voc12.py, with its resnet_v1_101.
+    Source: NanqingD/DeepLabV3-Tensorflow at commit 316c82e (1 Dec 2018), config.py and train_voc12.py, with
+        its resnet_v1_101.
     Split: train 10,582 photos of VOC with SBD, val 1,449; official masks where VOC has them, which the source reads
         from SegmentationClassAug.
     Resize: training scales each photo by U(0.5, 2.0), flips half of them, pads with black and void, crops 513x513;
