@@ -39,6 +39,7 @@ class DeepLabV3Head(BasePyramidHead):
         conv_bias: Whether the convolutions in front of a normalisation have a bias.
         dropout_ratio: Share set to 0 in front of the classifier, 0 to 1.
         channel_dropout: Whether ``dropout_ratio`` drops whole channels instead of single values.
+        first_kernel: Side of the kernel of the branch of rate 1, 1 or 3 pixels.
         **kwargs: As for :class:`BaseDecodeHead`.
 
     Shape:
@@ -60,10 +61,11 @@ class DeepLabV3Head(BasePyramidHead):
                  conv_bias: bool = False,
                  dropout_ratio: float = 0.0,
                  channel_dropout: bool = False,
+                 first_kernel: int = 1,
                  **kwargs) -> None:
         branch_channels = branch_channels or channels
         super().__init__(in_channels, channels, dilations=dilations, branch_channels=branch_channels,
-                         branch_bias=conv_bias, dropout_ratio=dropout_ratio, **kwargs)
+                         branch_bias=conv_bias, first_kernel=first_kernel, dropout_ratio=dropout_ratio, **kwargs)
         self.pool_first = pool_first
         layers = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg,
                       bias=conv_bias or self.norm_cfg is None)
