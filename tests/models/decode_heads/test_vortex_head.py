@@ -29,14 +29,12 @@ def test_parameters_of_the_module(cfg, wanted):
     assert count([head]) == wanted + 21 * 256 + 21  # no other parts but the classifier
 
 
-@pytest.mark.filterwarnings('ignore:Unnecessary conv bias')
 @pytest.mark.parametrize('kind', ['VortexHead', 'DeepLabV3Head'])
 def test_parameters_of_the_source_with_either_head(kind):
     with torch.device('meta'):
         assert count([build(2048, 256, kind=kind, **SOURCE)]) == 15_542_037
 
 
-@pytest.mark.filterwarnings('ignore:Unnecessary conv bias')
 @pytest.mark.parametrize('cfg', [dict(), SOURCE, dict(pool_first=True, first_kernel=1)])
 def test_equal_to_the_definition(cfg, draw):
     head = draw.weights(build(**cfg)).double().eval()
@@ -57,7 +55,6 @@ def test_equal_to_the_definition(cfg, draw):
     torch.testing.assert_close(head((x,)), wanted, rtol=0, atol=1e-12)
 
 
-@pytest.mark.filterwarnings('ignore:Unnecessary conv bias')
 def test_type_alone_changes_to_aspp_and_back():
     vortex, aspp = build(**SOURCE), build(kind='DeepLabV3Head', dilations=(1, 6, 12, 18), **SOURCE)
     aspp.load_state_dict(vortex.state_dict())
