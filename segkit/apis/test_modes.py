@@ -97,10 +97,10 @@ def evaluate(cfg: 'Config', args: argparse.Namespace) -> dict[str, Any]:
     MMLogger.get_current_instance().handlers = [Console()]
     fetch(args.checkpoint)
     views = tta_steps(cfg, args.scales)
-    metric = _metric(cfg)
+    metric, around = _metric(cfg), _around(cfg)
     model = init_model(cfg, args.checkpoint, args.device)
     model.test_cfg['keep_logits'] = False
-    tta = MODELS.build(dict(cfg.get('tta_model') or dict(type='SegTTAModel'), module=model)).eval()
+    tta = MODELS.build(dict(around, module=model)).eval()
     modes = modes_of(model, views, args.output_strides, metric)
     scores = ModeScores(tta, modes, cfg.model.decode_head.get('dilations') is not None,
                         (cfg.get('test_cfg') or {}).get('fp16', False))
@@ -209,6 +209,20 @@ def _metric(cfg: 'Config') -> dict:
         raise ConfigError('test_evaluator has no IoUMetric that compares with labels, whose scores are wanted.\n'
                           "Set test_evaluator=dict(type='IoUMetric'), and a test_dataloader with labels.")
     return {**ours[0], 'output_dir': None, 'num_worst': 0}
+
+
+def _around(cfg: 'Config') -> dict:
+    """The config of the test-time augmentation around the network."""
+    from segkit.errors import ConfigError
+    from segkit.models.segmentors.seg_tta_model import SegTTAModel
+    from segkit.registry import MODELS
+
+    around = dict(cfg.get('tta_model') or dict(type='SegTTAModel'))
+    kind = MODELS.get(around['type']) if isinstance(around['type'], str) else around['type']
+    if not issubclass(kind, SegTTAModel):
+        raise ConfigError(f'tta_model.type: modes share views as SegTTAModel averages them; got {kind.__name__}.\n'
+                          'Test each mode with tools/test.py, or set tta_model.type=SegTTAModel.')
+    return around
 
 
 def _with_views(cfg: 'Config', views: Optional[list]) -> dict:

@@ -127,6 +127,7 @@ def test_flips_alone_and_neither(trained_once, tmp_path, capsys):
     ([], "val_evaluator = dict(type='IoUMetric', format_only=True, output_dir='x')\n", ['test_evaluator', 'IoUMetric']),
     ([], "tta_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]\n",
      ['tta_pipeline', 'TestTimeAug']),
+    ([], "tta_model = dict(type='mmengine.BaseTTAModel')\n", ['tta_model.type', 'SegTTAModel']),
     ([], 'val_evaluator = None\nval_dataloader = None\nval_cfg = None\n', ['no test_dataloader']),
     (['--device', 'cuda:7'], '', ['cuda:7']),
 ])
