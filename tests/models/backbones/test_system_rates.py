@@ -113,6 +113,7 @@ HEADS = {
     'deeplabv2/deeplabv2_*': '3@6 3@12 3@18 3@24',
     'deeplabv2/deeplabv2-msc_*': '3@6 3@12 3@18 3@24',
     'deeplabv2/deeplabv2-largefov_*': '3@12',
+    'vortex/*': '3@3 3@9 3@27',
     'deeplabv3_paper/*-d16-*': '3@6 3@12 3@18',
     'deeplabv3_paper/*-d8-*': '3@12 3@24 3@36',
 }
