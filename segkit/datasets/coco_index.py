@@ -95,7 +95,7 @@ def require_index(ann_file: str, rule: str, folder: Optional[str] = None, proces
     path = os.path.abspath(os.path.join(folder, f'{stem}{key}.masks'))
     try:
         return open_index(path, facts)
-    except (FileNotFoundError, DamagedIndexError):
+    except (OSError, DamagedIndexError):
         pass  # looked at again below, where no other process works on it
     try:
         os.makedirs(folder, exist_ok=True)
