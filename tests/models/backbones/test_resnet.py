@@ -1,4 +1,4 @@
-"""ResNet, V1c and V1d: weights, strides and rates, and what stays frozen."""
+"""ResNet, V1c, V1d and V1s: weights, strides and rates, and what stays frozen."""
 from pathlib import Path
 
 import pytest
@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from segkit.errors import ConfigError
-from segkit.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1d
+from segkit.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1d, ResNetV1s
 from segkit.registry import BACKBONES
 
 KEYMAP = Path(__file__).parents[2] / 'data' / 'mmseg_deeplabv3_r50-d8_voc21.tsv'
-VARIANTS = (ResNet, ResNetV1c, ResNetV1d)
+VARIANTS = (ResNet, ResNetV1c, ResNetV1d, ResNetV1s)
 
 
 def tiny(cls: type = ResNet, depth: int = 50, **kwargs) -> ResNet:
@@ -43,7 +43,8 @@ class TestWeights:
     @pytest.mark.parametrize('cls,depth,count', [
         (ResNet, 18, 11_176_512), (ResNet, 34, 21_284_672), (ResNet, 50, 23_508_032), (ResNet, 101, 42_500_160),
         (ResNet, 152, 58_143_808), (ResNetV1c, 50, 23_527_264), (ResNetV1c, 101, 42_519_392),
-        (ResNetV1d, 50, 23_527_264)])
+        (ResNetV1d, 50, 23_527_264), (ResNetV1s, 50, 23_631_808), (ResNetV1s, 101, 42_623_936),
+        (ResNetV1s, 152, 58_267_584)])
     def test_parameter_counts(self, cls, depth, count):
         for knob in (None, 8):
             model = on_meta(cls, depth, output_stride=knob)
@@ -151,9 +152,13 @@ class TestRates:
         (1259, dict(depth=101, output_stride=8, multi_grid=(1, 2, 4))),
         (1275, dict(depth=101, output_stride=8, multi_grid=(1, 2, 4), contract_dilation=False)),
         (1035, dict(depth=101, strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), multi_grid=(1, 2, 4))),
-        (1027, dict(depth=101, output_stride=8, style='caffe'))])
+        (1027, dict(depth=101, output_stride=8, style='caffe')),
+        # the wider stem of V1c and V1s reads 4 pixels more: 11 instead of 7
+        (431, dict(cls=ResNetV1s, depth=50, output_stride=8)), (975, dict(cls=ResNetV1s, depth=101, output_stride=8))])
     def test_receptive_fields(self, field, kwargs):
-        model = ResNet(in_channels=1, stem_channels=1, base_channels=1, out_indices=(3,), **kwargs).double().eval()
+        kwargs = dict(cls=ResNet) | kwargs
+        model = kwargs.pop('cls')(in_channels=1, stem_channels=2, base_channels=1, out_indices=(3,), **kwargs)
+        model.double().eval()
         for module in model.modules():
             if isinstance(module, nn.Conv2d):  # positive weights: no two paths cancel
                 nn.init.constant_(module.weight, 1 / module.weight[0].numel())
@@ -283,7 +288,8 @@ class TestArguments:
         (dict(depth=50, output_stride=4), '8, 16 or 32'),
         (dict(depth=50, strides=(1, 2, 1)), 'each of the 4 stages'),
         (dict(depth=50, multi_grid=(1, 2)), 'each of the 3 blocks'),
-        (dict(depth=50, style='tf'), "'pytorch' or 'caffe'"),
+        (dict(depth=50, style='tf'), "'pytorch' or 'caffe' or 'slim'"),
+        (dict(depth=34, style='slim'), "needs bottlenecks, which depth=34 has not"),
         (dict(depth=50, num_stages=5), '1 to 4'),
         (dict(depth=50, num_stages=2), '0 to 1'),
         (dict(depth=50, frozen_stages=5), '-1 to 4'),
