@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings('ignore:Unnecessary conv bias')
 
 
 def config(name, *overrides, form=''):
-    path = CONFIGS / f'{name}_toolbox/{name}-toolbox_r101-d8{form}_4xb2-40k_cityscapes-769x769.py'
+    path = CONFIGS / f'{name}_toolbox/{name}-toolbox_r101s-d8{form}_4xb2-40k_cityscapes-769x769.py'
     return load_config(path, list(overrides), say=lambda line: None)
 
 

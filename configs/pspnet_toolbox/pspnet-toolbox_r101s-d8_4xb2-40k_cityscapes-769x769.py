@@ -17,9 +17,9 @@ Protocol:
         scale's scores to the frame in one step, here in two. Leaky ReLU is that of its InPlaceABN; its later branch
         for PyTorch 1.1 has ReLU.
 
-The source's --ohem is the file pspnet-toolbox_r101-d8-ohem_4xb2-40k_cityscapes-769x769.py.
+The source's --ohem is the file pspnet-toolbox_r101s-d8-ohem_4xb2-40k_cityscapes-769x769.py.
 Start: MIT's resnet101-imagenet.pth, with --cfg-options model.pretrained=<its path>; without it, random weights.
-Command: tools/dist_train.sh configs/pspnet_toolbox/pspnet-toolbox_r101-d8_4xb2-40k_cityscapes-769x769.py 4
+Command: tools/dist_train.sh configs/pspnet_toolbox/pspnet-toolbox_r101s-d8_4xb2-40k_cityscapes-769x769.py 4
 Score here: not yet run.
 """
 _base_ = [

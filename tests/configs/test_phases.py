@@ -12,7 +12,7 @@ from segkit.datasets.mini_trees import write_mini_trees
 from segkit.engine import SegRunner
 from segkit.registry import MODELS
 
-CONFIGS = Path(__file__).parents[1] / 'configs'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 VORTEX = 'vortex/vortex_r{}v2-d16_4xb4-30k_voc12aug-512x512.py'
 VORTEX_2 = 'vortex/vortex_r{}v2-d8_4xb2-30k_voc12-512x512.py'
 PAPER = 'deeplabv3_paper/deeplabv3-paper_r101-d16-mg124_4xb4-30k_voc12aug-513x513.py'

@@ -15,7 +15,7 @@ from torch import nn
 from segkit.config import load_config
 from segkit.registry import BACKBONES, MODELS
 
-CONFIGS = Path(__file__).parents[3] / 'configs'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 GLUONCV = '''
     3/2 3 3 pool3/2
@@ -89,7 +89,7 @@ SYSTEMS = {
         SLIM_16.format(23), 42_500_160, dict(type='ResNet', depth=101, style='slim', output_stride=16, **MG)),
     'deeplabv2/*_r101-d8_*': (
         DEEPLABV2, 42_500_160, dict(type='ResNet', depth=101, style='caffe', ceil_mode=True, output_stride=8)),
-    '*_toolbox/*_r101-d8*': (
+    '*_toolbox/*_r101s-d8*': (
         TOOLBOX, 42_623_936,
         dict(type='ResNetV1s', depth=101, ceil_mode=True, output_stride=8, contract_dilation=False)),
     'vortex/*_r50v2-d16_*': (SLIM_16.format(6), 23_500_480, dict(type='ResNetV2', depth=50, output_stride=16, **MG)),
