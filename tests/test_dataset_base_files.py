@@ -102,8 +102,9 @@ def test_every_dataset_of_the_base_files_is_another_folder_suffix_or_recipe():
     """No base file was left a copy of its neighbour; the pipelines of two systems on one data set differ."""
     seen = {}
     for path in FILES:
-        dataset = Config.fromfile(str(path)).train_dataloader.dataset
+        cfg = Config.fromfile(str(path))
+        dataset = cfg.train_dataloader.dataset
         key = str((dataset.type, dataset.data_root, dataset.data_prefix, dataset.get('ann_file'),
-                   dataset.get('metainfo'), dataset.pipeline))
+                   dataset.get('metainfo'), dataset.pipeline, cfg.val_dataloader.dataset.pipeline))
         assert key not in seen, f'{path.name} and {seen[key]} read the same files in the same way'
         seen[key] = path.name

@@ -1,6 +1,6 @@
 # PASCAL VOC 2012 with SBD, 10,582 training photos, crops of 513x513 as DeepLabV3-Tensorflow makes them; validation at
 # each photo's own size.
-_base_ = './pascal_voc12_aug.py'
+_base_ = './pascal_voc12_aug_own_size.py'
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
@@ -14,10 +14,3 @@ train_dataloader = dict(
             dict(type='PackSegInputs'),
         ]))
 auto_scale_lr = dict(base_batch_size=4, enable=False)  # the recipe: one process x 4
-val_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='LoadAnnotations'),
-            dict(type='PackSegInputs'),
-        ]))
