@@ -3,7 +3,8 @@
 The modes of its table by one command: python tools/analysis/test_modes.py CONFIG CHECKPOINT --output-strides 16 8
 
 Protocol:
-    Source: DeepLabV3 (arXiv 1706.05587); momentum, weight decay and steps of the scale from its authors' code
+    Source: DeepLabV3 (arXiv 1706.05587); momentum, weight decay (of the weights of convolutions alone) and steps of
+        the scale from its authors' code
     Split: 10,582 photos of VOC train and SBD without VOC val; scored on VOC val, 1,449 photos
     Resize: training by 0.5 to 2 in steps of 0.25; evaluation none, padded to 513x513 for the network
     Output stride: 16 in training, 8 in evaluation, with the same weights
@@ -22,3 +23,4 @@ _base_ = [
     '../_base_/models/deeplabv3-paper_r101-d16-mg124.py', '../_base_/datasets/pascal_voc12_aug_paper_513x513.py',
     '../_base_/default_runtime.py', '../_base_/schedules/schedule_30k.py'
 ]
+optim_wrapper = dict(paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))

@@ -4,7 +4,8 @@ The paper's second phase on 1,464 photos instead of 2,913, so that VOC val still
 checkpoint of phase 1, in work_dirs/deeplabv3-paper_r101-d16-mg124_4xb4-30k_voc12aug-513x513.
 
 Protocol:
-    Source: DeepLabV3 (arXiv 1706.05587); momentum, weight decay and steps of the scale from its authors' code
+    Source: DeepLabV3 (arXiv 1706.05587); momentum, weight decay (of the weights of convolutions alone) and steps of
+        the scale from its authors' code
     Split: VOC train, 1,464 photos; scored on VOC val, 1,449 photos
     Resize: training by 0.5 to 2 in steps of 0.25; evaluation none, padded to 513x513 for the network
     Output stride: 8

@@ -5,7 +5,8 @@ photos of VOC test, into the folder of test_evaluator.output_dir, for the server
 VOC val train deeplabv3-paper_r101-d8-mg124_4xb4-30k_voc12-513x513.py instead.
 
 Protocol:
-    Source: DeepLabV3 (arXiv 1706.05587); momentum, weight decay and steps of the scale from its authors' code
+    Source: DeepLabV3 (arXiv 1706.05587); momentum, weight decay (of the weights of convolutions alone) and steps of
+        the scale from its authors' code
     Split: VOC trainval, 2,913 photos; predicted for VOC test, 1,456 photos
     Resize: training by 0.5 to 2 in steps of 0.25; evaluation none, padded to 513x513 for the network
     Output stride: 8

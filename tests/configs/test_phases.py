@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from segkit.apis import test as test_tool
@@ -107,7 +108,23 @@ def test_data_batch_and_momentum(name, split, lists, batch, momentum):
         assert cfg.val_dataloader is None and cfg.test_dataloader.dataset.ann_file.endswith('/test.txt')
 
 
-# RECIPES' values of lr * (1 - i / 30000)^0.9.
+@pytest.mark.parametrize('name, decay, alone', [
+    *[(name.format(depth), 2e-4, False) for name in (VORTEX, VORTEX_2) for depth in (50, 101)],
+    *[(name, 1e-4, True) for name in (PAPER, PAPER_2, TRAINVAL)],
+])
+def test_what_decays(name, decay, alone):
+    """With the paper, whose authors' code is TensorFlow-slim, weights of convolutions alone; else whatever learns."""
+    cfg = load(name)
+    model = build(name)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    decay_of = {parameter: group['weight_decay'] for group in optimizer.param_groups for parameter in group['params']}
+    weights = {module.weight for module in model.modules() if isinstance(module, nn.Conv2d)}
+    assert len(weights) >= 53 + 7
+    for parameter in (parameter for parameter in model.parameters() if parameter.requires_grad):
+        assert decay_of[parameter] == (0 if alone and parameter not in weights else decay)
+
+
+# Some values of lr * (1 - i / 30000)^0.9.
 PHASE_1 = {0: 7e-3, 1: 6.999790e-3, 15000: 3.751207e-3, 29999: 6.541674e-7}
 PHASE_2 = {0: 1e-3, 15000: 5.358867e-4, 29999: 6.541674e-7 / 7}
 
@@ -118,12 +135,11 @@ PHASE_2 = {0: 1e-3, 15000: 5.358867e-4, 29999: 6.541674e-7 / 7}
     (PAPER, PHASE_1, 1e-4), (PAPER_2, PHASE_2, 1e-4), (TRAINVAL, PHASE_2, 1e-4),
 ])
 def test_rates_of_learning_at_every_step(name, rates, decay):
-    from mmengine.optim import build_optim_wrapper
-
     from segkit.engine.schedule import fill_ends
     from segkit.registry import PARAM_SCHEDULERS
     cfg = load(name)
     model = nn.ModuleDict(dict(backbone=nn.Conv2d(1, 1, 1), decode_head=nn.BatchNorm2d(1)))
+    decays = {decay} if 'vortex' in name else {decay, 0}
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     schedule, = (PARAM_SCHEDULERS.build(one, default_args=dict(optimizer=optimizer))
                  for one in fill_ends(cfg.param_scheduler, cfg.train_cfg))
@@ -131,7 +147,7 @@ def test_rates_of_learning_at_every_step(name, rates, decay):
     last = float('inf')
     for step in range(cfg.train_cfg.max_iters):
         rate, = {group['lr'] for group in optimizer.param_groups}  # one for all
-        assert 0 < rate < last and {group['weight_decay'] for group in optimizer.param_groups} == {decay}
+        assert 0 < rate < last and {group['weight_decay'] for group in optimizer.param_groups} == decays
         assert {group['momentum'] for group in optimizer.param_groups} == {0.9}
         if step in rates:
             assert rate == pytest.approx(rates[step], rel=1e-6), step
