@@ -3,7 +3,7 @@
 Protocol:
     Source: dmlc/gluon-cv, scripts/segmentation/train.py, --dataset pascal_voc --lr 0.0001, 50 epochs
     Split: VOC train (1,464), evaluation on val (1,449)
-    Resize: training: long side to 260 to 1,040 pixels, padding at the bottom and the right, crops of 480x480, Gaussian
+    Resize: training: long side to 260 to 1,039 pixels, padding at the bottom and the right, crops of 480x480, Gaussian
         blur of one half by a radius from 0 to 1; evaluation at the original size, whole
     Output stride: 8
     Test-time fusion: none; with --tta the exponentials of the scores are averaged over long sides of 260, 390, 520,
@@ -14,9 +14,10 @@ Protocol:
     Published: 86.2 mIoU on the test server of VOC
     Not comparable: the source's pascal_voc trains on VOC train and val (2,913), so that its val score, 92.8 mIoU, is
         one on training photos; here val is in no step.
-        The source labels padding as background, here it is void, and the mean is over the valid pixels; its validation
-        is of 480x480 cut from the middle, here of whole photos. With several scales it takes the exponential of the
-        sum of an image's and its mirror image's scores, here each has its own, and it pads windows with black.
+        The source draws long sides of up to 1,040 pixels, here the largest has 1,039. It labels padding as background,
+        here it is void, and the mean is over the valid pixels; its validation is of 480x480 cut from the middle, here
+        of whole photos. With several scales it takes the exponential of the sum of an image's and its mirror image's
+        scores, here each has its own, and it pads windows with black.
 
 It goes on from the last checkpoint of step 2, in the run folder of that config's name.
 Command: tools/dist_train.sh configs/deeplabv3_gluoncv/deeplabv3-gluoncv_r101s-d8_4xb4-4575_voc12-480x480.py 4

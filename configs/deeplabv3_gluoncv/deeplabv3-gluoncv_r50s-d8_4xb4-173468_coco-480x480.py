@@ -3,7 +3,7 @@
 Protocol:
     Source: dmlc/gluon-cv, scripts/segmentation/train.py, --dataset coco --lr 0.01, 30 epochs
     Split: COCO train2017 (92,516 images of more than 1,000 labelled pixels), evaluation on val2017 by the same rule
-    Resize: training: long side to 260 to 1,040 pixels, padding at the bottom and the right, crops of 480x480, Gaussian
+    Resize: training: long side to 260 to 1,039 pixels, padding at the bottom and the right, crops of 480x480, Gaussian
         blur of one half by a radius from 0 to 1; evaluation at the original size, whole
     Output stride: 8
     Test-time fusion: none; with --tta the exponentials of the scores are averaged over long sides of 260, 390, 520,
@@ -14,9 +14,10 @@ Protocol:
     Published: none
     Not comparable: the script of the published run states no epochs, of which the default is 50; 30 are those of the
         description followed here.
-        The source labels padding as background, here it is void, and the mean is over the valid pixels; its validation
-        is of 480x480 cut from the middle, here of whole photos. With several scales it takes the exponential of the
-        sum of an image's and its mirror image's scores, here each has its own, and it pads windows with black.
+        The source draws long sides of up to 1,040 pixels, here the largest has 1,039. It labels padding as background,
+        here it is void, and the mean is over the valid pixels; its validation is of 480x480 cut from the middle, here
+        of whole photos. With several scales it takes the exponential of the sum of an image's and its mirror image's
+        scores, here each has its own, and it pads windows with black.
 
 Start: ImageNet weights of GluonCV's resnet50_v1s in PyTorch's form, with --cfg-options model.pretrained=<their path>;
 without them, random weights.

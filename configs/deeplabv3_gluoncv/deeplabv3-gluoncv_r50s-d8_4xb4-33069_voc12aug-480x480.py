@@ -3,7 +3,7 @@
 Protocol:
     Source: dmlc/gluon-cv, scripts/segmentation/train.py, --dataset pascal_aug --lr 0.001, 50 epochs
     Split: VOC train with SBD (10,582), evaluation on val (1,449)
-    Resize: training: long side to 260 to 1,040 pixels, padding at the bottom and the right, crops of 480x480, Gaussian
+    Resize: training: long side to 260 to 1,039 pixels, padding at the bottom and the right, crops of 480x480, Gaussian
         blur of one half by a radius from 0 to 1; evaluation at the original size, whole
     Output stride: 8
     Test-time fusion: none; with --tta the exponentials of the scores are averaged over long sides of 260, 390, 520,
@@ -14,9 +14,10 @@ Protocol:
     Published: none
     Not comparable: the source's pascal_aug is SBD's train and val, 11,355 images, in which VOC val is; here val is in
         no step.
-        The source labels padding as background, here it is void, and the mean is over the valid pixels; its validation
-        is of 480x480 cut from the middle, here of whole photos. With several scales it takes the exponential of the
-        sum of an image's and its mirror image's scores, here each has its own, and it pads windows with black.
+        The source draws long sides of up to 1,040 pixels, here the largest has 1,039. It labels padding as background,
+        here it is void, and the mean is over the valid pixels; its validation is of 480x480 cut from the middle, here
+        of whole photos. With several scales it takes the exponential of the sum of an image's and its mirror image's
+        scores, here each has its own, and it pads windows with black.
 
 It goes on from the last checkpoint of step 1, in the run folder of that config's name.
 Command: tools/dist_train.sh configs/deeplabv3_gluoncv/deeplabv3-gluoncv_r50s-d8_4xb4-33069_voc12aug-480x480.py 4
