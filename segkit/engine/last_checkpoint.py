@@ -10,6 +10,9 @@ from segkit.errors import CheckpointError, ConfigError, DamagedCheckpointError
 POINTER = 'last_checkpoint'  # the file that names the newest one
 DAMAGED = 'damaged'  # the folder where a resumed run puts what it could not go on from
 SHOWN = 6
+# Files that people name as load_from, by segkit or another program; those that cannot be read say so themselves.
+FILE_SUFFIXES = ('.pth', '.pt', '.ckpt', '.pkl', '.pickle', '.bin', '.safetensors', '.tar', '.npz', '.npy', '.h5',
+                 '.hdf5', '.caffemodel', '.params', '.onnx', '.zip', '.gz')
 
 
 def find_last_checkpoint(work_dir: str) -> str:
@@ -63,11 +66,14 @@ def find_whole_checkpoint(work_dir: str, say: Callable[[str], None]) -> str:
 
 
 def is_run_folder(source: Optional[str]) -> bool:
-    """Whether ``load_from`` means a run's folder rather than a file; one that is not there yet has no suffix."""
+    """Whether ``load_from`` means a run's folder rather than a file.
+
+    Of what is not there, all is one but a name that ends as files of weights do: a run may be called ``run.v2``.
+    """
     if source is None or '://' in str(source):
         return False
     path = Path(source).expanduser()
-    return path.is_dir() or (not path.suffix and not path.exists())
+    return path.is_dir() or (path.suffix.lower() not in FILE_SUFFIXES and not path.exists())
 
 
 def find_start(folder: str, say: Callable[[str], None]) -> str:

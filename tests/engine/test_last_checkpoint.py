@@ -169,7 +169,9 @@ def test_pointer_that_names_nothing(folder, text):
 
 @pytest.mark.parametrize('source, folder', [
     ('work_dirs/phase1_voc-512x512', True), ('x.pth', False), ('torchvision://resnet50', False), (None, False),
-    ('https://a.b/c', False)])
+    ('https://a.b/c', False), ('work_dirs/run.v2', True), ('work_dirs/deeplabv3_lr0.01', True),
+    ('runs.v2/x.PTH', False),
+    *((f'weights/x{suffix}', False) for suffix in ('.pt', '.ckpt', '.pkl', '.safetensors', '.bin', '.pth.tar'))])
 def test_what_load_from_means(source, folder):
     assert is_run_folder(source) is folder
 
@@ -177,6 +179,9 @@ def test_what_load_from_means(source, folder):
 def test_file_without_a_suffix_is_a_file(tmp_path):
     (tmp_path / 'weights').touch()
     assert not is_run_folder(tmp_path / 'weights') and is_run_folder(tmp_path)
+    (tmp_path / 'weights.v2').touch()
+    (tmp_path / 'run.pth').mkdir()
+    assert not is_run_folder(tmp_path / 'weights.v2') and is_run_folder(tmp_path / 'run.pth')
 
 
 def test_another_run_starts_from_the_newest_whole_one_and_moves_nothing(folder):
