@@ -123,8 +123,11 @@ def test_what_runs_between_two_reads_is_not_interrupted():
             signal.signal(signal.SIGCHLD, lambda *told: (arrived.append(told), before(*told)))
             try:
                 os.kill(worker.pid, signal.SIGKILL)
-                while not arrived:
+                for _ in range(6000):  # a minute: without a bound a signal that is lost would hang here
+                    if arrived:
+                        break
                     time.sleep(0.01)
+                assert arrived
             finally:
                 signal.signal(signal.SIGCHLD, before)
             written = True
