@@ -81,14 +81,21 @@ def _painted(shape: Any, height: int, width: int) -> tuple[int, np.ndarray]:
         ValueError: Also for what pycocotools would not notice, or crash at.
     """
     counts = _run_lengths(shape, height, width)
-    if (counts < 0).any() or counts.sum() != height * width:
+    if (counts < 0).any():
+        raise ValueError(f'a run length is {counts.min()}, below 0')
+    if counts.sum() != height * width:
         raise ValueError(f'its run lengths add up to {counts.sum()} pixels instead of {height * width}')
     inner = counts[1:len(counts) // 2 * 2]  # from the first run that is the shape's to the last
     return int(counts[0]), np.repeat(np.arange(len(inner)) % 2 == 0, inner)
 
 
 def _run_lengths(shape: Any, height: int, width: int) -> np.ndarray:
-    """How many pixels down the columns are not the shape's, then are, are not, ..."""
+    """How many pixels down the columns are not the shape's, then are, are not, ...
+
+    Of an instance's polygons those of one or two points paint nothing, as with pycocotools, and are left out; the
+    first must have three, since pycocotools tells by it what kind of shape this is. An odd count of numbers is
+    refused in each: a number is missing, and x and y change places behind it.
+    """
     if isinstance(shape, dict):
         counts, size = shape.get('counts'), shape.get('size')
         if size != [height, width]:
@@ -102,9 +109,13 @@ def _run_lengths(shape: Any, height: int, width: int) -> np.ndarray:
     if not isinstance(shape, list) or not shape:
         raise ValueError('it is neither a list of polygons nor run lengths')
     polygons = [np.asarray(polygon, np.float64) for polygon in shape]
-    if any(polygon.ndim != 1 or not (abs(polygon) < _FARTHEST).all() for polygon in polygons) or len(polygons[0]) < 5:
+    if any(polygon.ndim != 1 or not (abs(polygon) < _FARTHEST).all() for polygon in polygons) or len(polygons[0]) < 6:
         raise ValueError('a polygon is a list of x, y, x, y, ... of at least three points, in pixels')
-    return _decompressed(rle_tools.merge(rle_tools.frPyObjects(polygons, height, width))['counts'])
+    odd = next((len(polygon) for polygon in polygons if len(polygon) % 2), None)
+    if odd is not None:
+        raise ValueError(f'a polygon has {odd} numbers, which are no pairs of x and y')
+    areas = [polygon for polygon in polygons if len(polygon) >= 6]
+    return _decompressed(rle_tools.merge(rle_tools.frPyObjects(areas, height, width))['counts'])
 
 
 def _decompressed(text: bytes) -> np.ndarray:

@@ -99,9 +99,22 @@ def test_polygons_of_one_instance_do_not_overlap_themselves():
     assert (labels == 8).sum() == 30 * 20 and labels.max() == 8
 
 
+def test_polygons_without_an_area_behind_the_first_paint_nothing():
+    """As with pycocotools, which for an empty one reads beyond its end."""
+    square = box(5, 5, 20, 20)
+    plain = render_labels(photo((8, square)), 'gluoncv')
+    for short in ([30., 3, 50, 33], [40., 20]):
+        shape = square + [short]
+        assert np.array_equal(render_labels(photo((8, shape)), 'gluoncv'), plain)
+        assert np.array_equal(rle_tools.decode(rle_tools.merge(rle_tools.frPyObjects(shape, 40, 60))) * 8, plain)
+    assert np.array_equal(render_labels(photo((8, [*square, [], *box(30, 5, 9, 9)])), 'gluoncv'),
+                          render_labels(photo((8, square + box(30, 5, 9, 9))), 'gluoncv'))
+
+
 @pytest.mark.parametrize('shape, reason', [
     (dict(size=[40, 60], counts=[100, 50]), 'add up to 150 pixels instead of 2400'),
-    (dict(size=[40, 60], counts=[2500, -100]), 'add up to 2400'),
+    (dict(size=[40, 60], counts=[2500, -100]), 'a run length is -100, below 0'),
+    (dict(size=[40, 60], counts=[5, -3, 2398, -7, 7]), 'a run length is -7, below 0'),
     (dict(size=[40, 60], counts=[1.5, 2398.5]), 'not counts of pixels'),
     (dict(size=[60, 40], counts=[2400]), r'\(height, width\) = \[60, 40\]'),
     (dict(counts=[2400]), r'\(height, width\) = None'),
@@ -111,6 +124,11 @@ def test_polygons_of_one_instance_do_not_overlap_themselves():
     (dict(size=[40, 60], counts='\x7f0'), 'letters'),
     (dict(size=[40, 60], counts='ooooooooo0'), 'too large a number'),
     ([], 'neither a list of polygons'), (None, 'neither a list of polygons'), ([[1, 2, 3, 4]], 'at least three'),
+    ([[]], 'at least three'), ([[1, 2, 3, 4, 5]], 'at least three'),
+    ([[1, 2, 3, 4], *box(5, 5, 9, 9)], 'at least three'),
+    ([[1, 2, 3, 4, 5, 6, 7]], 'has 7 numbers'), ([*box(5, 5, 9, 9), [1, 2, 3, 4, 5, 6, 7]], 'has 7 numbers'),
+    ([*box(5, 5, 9, 9), [1, 2, 3]], 'has 3 numbers'), ([*box(5, 5, 9, 9), [1, 2, 3, 4, 1e9, 6]], 'in pixels'),
+    ([*box(5, 5, 9, 9), 3], 'in pixels'),
     ([[1, 2, 3, 4, float('nan'), 6]], 'in pixels'), ([[1, 2, 3, 4, 1e9, 6]], 'in pixels'), ([['a'] * 6], 'could not'),
 ], ids=str)
 def test_damaged_shapes_are_named(shape, reason):
