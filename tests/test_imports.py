@@ -12,16 +12,17 @@ ALLOWED = {
     'left_out': set(),
     'registry': {'errors', 'left_out'},
     'palette': set(),
+    'cache_folder': set(),
     'launchers': {'errors'},
     'ops': {'errors'},
     'structures': {'errors'},
     'checkpoint': {'errors'},
     'config': {'errors', 'registry'},
     'models': {'errors', 'registry', 'structures', 'ops', 'checkpoint'},
-    'datasets': {'errors', 'registry', 'structures', 'palette'},
+    'datasets': {'errors', 'registry', 'structures', 'palette', 'cache_folder'},
     'evaluation': {'errors', 'registry', 'ops'},
     'visualization': {'errors', 'registry', 'structures', 'palette'},
-    'engine': {'errors', 'registry', 'structures', 'ops', 'checkpoint', 'launchers'},
+    'engine': {'errors', 'registry', 'structures', 'ops', 'checkpoint', 'launchers', 'cache_folder'},
 }
 # Rooms inside models that reach each other through registries only.
 APART = {'backbones', 'decode_heads', 'losses'}

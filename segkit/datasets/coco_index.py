@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,12 +22,18 @@ from typing import BinaryIO, NamedTuple, Optional
 import numpy as np
 from mmengine.logging import print_log
 
+from segkit.cache_folder import cache_folder
 from segkit.datasets.coco_annotations import read_instances, require_instances_file
 from segkit.datasets.coco_masks import Photo, render_labels
 from segkit.datasets.parallel import in_pieces, map_in_order
 from segkit.datasets.progress import show_progress
 from segkit.datasets.transforms.label_runs import encode_runs
 from segkit.errors import DataError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 VERSION = 1
 PHOTOS_PER_BLOCK = 200
@@ -66,11 +73,6 @@ class DamagedIndexError(DataError):
     """A file of masks whose bytes are not those that were written, or that belongs to other annotations."""
 
 
-def cache_folder() -> str:
-    """Where indexes are kept unless a folder is named: below XDG_CACHE_HOME, or ~/.cache."""
-    return str(Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'segkit' / 'coco_masks')
-
-
 def require_index(ann_file: str, rule: str, folder: Optional[str] = None, processes: Optional[int] = None) -> CocoIndex:
     """The index of an instances file, made if there is none, or none that is whole and of this file and rule.
 
@@ -79,17 +81,25 @@ def require_index(ann_file: str, rule: str, folder: Optional[str] = None, proces
     Args:
         ann_file: A local file.
         rule: As in :func:`~segkit.datasets.coco_masks.render_labels`.
-        folder: Where indexes are kept; None takes :func:`cache_folder`.
+        folder: Where indexes are kept; None takes :func:`~segkit.cache_folder.cache_folder`.
         processes: As in :func:`~segkit.datasets.parallel.map_in_order`.
 
     Raises:
-        DataError: If the annotations cannot be used, or the folder cannot be written.
+        DataError: If the annotations cannot be used, there is no folder or it cannot be written, or the system is one
+            without file locks, such as Windows.
     """
+    if fcntl is None or not hasattr(os, 'pread'):
+        raise DataError(f'COCOVOCDataset needs fcntl and pread of Linux or macOS; this system ({sys.platform}) lacks '
+                        'them.\nWrite the masks as files on one that has them, with tools/dataset_converters/'
+                        'coco_to_voc.py\n(under Windows, in WSL): PascalVOCDataset reads those everywhere.')
     require_instances_file(ann_file)
     state = os.stat(ann_file)
     facts = dict(version=VERSION, rule=rule, size=state.st_size,
                  sha256=_sha256(os.path.abspath(ann_file), state.st_size, state.st_mtime_ns))
-    folder = cache_folder() if folder is None else folder
+    folder = cache_folder('coco_masks') if folder is None else folder
+    if folder is None:
+        raise DataError(f'There is no place for the masks of {ann_file}: this user has no home folder.\n'
+                        'Name a folder with cache_dir (160 MB for train2017), or in the variable XDG_CACHE_HOME.')
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     stem = f'{Path(ann_file).stem}-{rule}-'
     path = os.path.abspath(os.path.join(folder, f'{stem}{key}.masks'))
@@ -179,7 +189,6 @@ def _say_of_others(folder: str, stem: str, ann_file: str) -> None:
 @contextmanager
 def _alone(path: str) -> Iterator[None]:
     """Hold what only one process at a time may; the system lets go of it when a process ends, however it ends."""
-    import fcntl  # not on Windows
     with open(f'{path}.lock', 'a') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

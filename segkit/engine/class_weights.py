@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.dist import broadcast_object_list, get_dist_info
 from mmengine.registry import FUNCTIONS
 
+from segkit.cache_folder import cache_folder
 from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.registry import DATASETS
 
@@ -124,11 +125,6 @@ def weights_of(counts: dict, word: str) -> list[float]:
     return [float(f'{weight:.6g}') for weight in weights]  # as config.py and the log can show them
 
 
-def cache_folder() -> Path:
-    """Where counts are kept: below XDG_CACHE_HOME, or ~/.cache."""
-    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'segkit' / 'class_counts'
-
-
 def _losses(node: Any, place: str = 'model') -> Iterator[tuple[str, dict]]:
     """The place and config of each loss below ``node`` whose ``class_weight`` is one of the words."""
     if isinstance(node, (list, tuple)):
@@ -151,14 +147,15 @@ def _counts(runner: Any, dataset: Any, beat: Callable[[], None]) -> dict:
     if isinstance(dataset, dict):
         dataset = DATASETS.build(copy.deepcopy(dataset))
     key = FUNCTIONS.get('class_counts_key')(dataset)
-    path = None if key is None else cache_folder() / f'{key}.json'
+    folder = cache_folder('class_counts')
+    path = None if key is None or folder is None else folder / f'{key}.json'
     counts = None if path is None else _read(path)
     if counts is not None:
         runner.logger.info(f'class weights: {counts["masks"]} masks, counted before ({path})')
         return counts
     started = time.time()
     counts = FUNCTIONS.get('count_classes')(dataset, _Progress(runner, beat))
-    kept = '' if path is None else _keep(counts, path)
+    kept = '' if key is None else _keep(counts, path)
     runner.logger.info(f'class weights: counted {counts["masks"]} masks in {time.time() - started:.1f} s{kept}')
     return counts
 
@@ -173,8 +170,10 @@ def _read(path: Path) -> Optional[dict]:
         return None
 
 
-def _keep(counts: dict, path: Path) -> str:
+def _keep(counts: dict, path: Optional[Path]) -> str:
     """Write counts, whole or not at all; a cache that cannot be written only costs the next run the time."""
+    if path is None:
+        return ' (not kept: this user has no home folder; XDG_CACHE_HOME names another)'
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -198,6 +198,31 @@ def test_a_damaged_annotation_is_named_with_its_file(make, ann_file):
         assert len(str(caught.value).splitlines()) <= 4
 
 
+def test_a_user_without_a_home_folder(ann_file, tmp_path, monkeypatch):
+    for name in ('HOME', 'XDG_CACHE_HOME'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr('os.path.expanduser', lambda path: path)  # as it does for an unknown user id
+    with pytest.raises(DataError, match='instances_mini.json: this user has no home folder.\nName a .* cache_dir'):
+        require_index(ann_file, 'gluoncv', processes=1)
+    assert require_index(ann_file, 'gluoncv', str(tmp_path / 'cache'), 1).path.startswith(str(tmp_path / 'cache'))
+
+
+def test_a_system_without_file_locks(ann_file, tmp_path):
+    code = ('import sys, os\nsys.modules["fcntl"] = None\nimport segkit.datasets.coco_index as index\n'
+            'from segkit.errors import DataError\ntry: index.require_index(sys.argv[1], "gluoncv", sys.argv[2], 1)\n'
+            'except DataError as error: print(error)')
+    said = subprocess.run([sys.executable, '-c', code, ann_file, str(tmp_path / 'cache')], capture_output=True,
+                          text=True, check=True).stdout
+    assert said.startswith('COCOVOCDataset needs fcntl and pread of Linux or macOS; this system (linux) lacks them.')
+    assert 'coco_to_voc.py' in said and len(said.splitlines()) <= 4 and not (tmp_path / 'cache').exists()
+
+
+def test_a_system_without_reads_at_a_place(ann_file, tmp_path, monkeypatch):
+    monkeypatch.delattr(os, 'pread')
+    with pytest.raises(DataError, match='needs fcntl and pread'):
+        require_index(ann_file, 'gluoncv', str(tmp_path / 'cache'), 1)
+
+
 def test_a_folder_that_cannot_be_written(ann_file, tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(DataError, match='Name another folder with cache_dir'):

@@ -106,6 +106,14 @@ def test_a_cache_that_cannot_be_written_is_only_said(run, tmp_path, capsys):
     assert 'not kept' in capsys.readouterr().out
 
 
+def test_a_user_without_a_home_folder_trains_too(run, monkeypatch, capsys):
+    for name in ('HOME', 'XDG_CACHE_HOME'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr('os.path.expanduser', lambda path: path)  # as it does for an unknown user id
+    assert run(**MEDIAN).model.decode_head.loss_decode[0].class_weight is not None
+    assert 'not kept: this user has no home folder; XDG_CACHE_HOME' in capsys.readouterr().out
+
+
 def test_what_does_not_train_builds_without_counting(run, tiny_config, cache):
     tiny_config.write_text(tiny_config.read_text() + """
 model['decode_head']['loss_decode'] = dict(type='CrossEntropyLoss', class_weight='inverse')
