@@ -16,7 +16,7 @@ from segkit.datasets.listing import shorten
 from segkit.datasets.parallel import in_pieces, map_in_order
 from segkit.datasets.progress import show_progress
 from segkit.datasets.transforms.image_file import decode_mask, read_bytes
-from segkit.errors import ConfigError, DataError
+from segkit.errors import DataError
 from segkit.evaluation.palette_png import write_palette_png
 
 MASKS, LISTS = 'SegmentationClass', 'ImageSets/Segmentation'
@@ -47,8 +47,6 @@ def convert(in_dir: str, out_dir: str, splits: Optional[Sequence[str]] = None, r
         ConfigError, DataError: As :class:`COCOVOCDataset` and :func:`check_dataset` do; also if something else is in
             the way, or two photos would have the same mask.
     """
-    if processes is not None and processes < 1:
-        raise ConfigError(f'--processes is at least 1; got {processes}.')
     annotations = osp.join(in_dir, 'annotations')
     if not osp.isdir(annotations):
         holds = f'holds {shorten(sorted(os.listdir(in_dir))) or "nothing"}' if osp.isdir(in_dir) else 'does not exist'

@@ -1,4 +1,5 @@
 """COCO with the classes of PASCAL VOC."""
+import os
 from collections.abc import Sequence
 from typing import Any, Optional, Union
 
@@ -47,9 +48,10 @@ class COCOVOCDataset(BaseSegDataset):
         - a sample: as :class:`BaseSegDataset` gives it.
 
     Raises:
-        ConfigError: As :class:`BaseSegDataset` does, and for an unknown rule or an argument about masks in files.
-        DataError: If the annotations are missing, damaged or of another kind, or photos are missing or of another
-            size than the annotations say.
+        ConfigError: As :class:`BaseSegDataset` does, and for an unknown rule, a number or folder that is none, or an
+            argument about masks in files.
+        DataError: If the annotations are missing, damaged or of another kind, photos are missing or of another size
+            than the annotations say, or the masks cannot be kept.
     """
 
     METAINFO = PascalVOCDataset.METAINFO
@@ -65,6 +67,13 @@ class COCOVOCDataset(BaseSegDataset):
                  **kwargs) -> None:
         if rule not in RULES:
             raise ConfigError(f"COCOVOCDataset.rule is {' or '.join(map(repr, RULES))}; got {rule!r}.")
+        for name, value, least in (('min_pixels', min_pixels, None), ('processes', processes, 1)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)
+                                      or (least is not None and value < least)):
+                raise ConfigError(f'COCOVOCDataset.{name}: expected a whole number'
+                                  f'{"" if least is None else f", at least {least},"} or None, got {value!r}.')
+        if cache_dir is not None and not isinstance(cache_dir, (str, os.PathLike)):
+            raise ConfigError(f'COCOVOCDataset.cache_dir: expected the path of a folder or None, got {cache_dir!r}.')
         refused = sorted({'img_suffix', 'seg_map_suffix'} & set(kwargs)) + sorted(
             {'seg_map_path'} & set(data_prefix or {}))
         if refused:

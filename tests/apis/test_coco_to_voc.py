@@ -123,7 +123,7 @@ def test_everything_is_looked_at_before_anything_is_written(coco, tmp_path):
         (tmp_path / 'empty/annotations').mkdir(parents=True)
         convert(str(tmp_path / 'empty'), str(out), **own)
     with pytest.raises(ConfigError, match='processes'):
-        convert(str(coco), str(out), cache_dir=own['cache_dir'], processes=0)
+        convert(str(coco), str(out), ['train'], cache_dir=own['cache_dir'], processes=0)
     assert not out.exists()
     (out / 'train').mkdir(parents=True)
     with pytest.raises(DataError, match='Move it away'):

@@ -173,13 +173,19 @@ def test_photos_that_are_missing_or_of_another_size(build, mini):
     assert len(build(mini, bad_samples='skip')) == 4
 
 
-def test_arguments_that_cannot_be_used(build, mini):
+def test_arguments_that_cannot_be_used(build, mini, tmp_path):
     for own, reason in ((dict(rule='voc'), "rule is 'gluoncv' or 'torchvision'; got 'voc'"),
+                        *((dict(min_pixels=value), f"min_pixels: expected a whole number or None, got {value!r}")
+                          for value in ('1000', 1e3, True)),
+                        *((dict(processes=value), f"processes: .* at least 1, or None, got {value!r}")
+                          for value in ('2', 0, -1, True, 1.5)),
+                        (dict(cache_dir=5), 'cache_dir: expected the path of a folder or None, got 5'),
                         (dict(seg_map_suffix='.png'), 'takes no seg_map_suffix'),
                         (dict(data_prefix=dict(img_path='mini', seg_map_path='masks')), 'takes no seg_map_path'),
                         (dict(backend_args=dict(backend='petrel')), 'must be on a local disk')):
         with pytest.raises(ConfigError, match=reason):
             build(mini, **own)
+        assert not (tmp_path / 'cache').exists()  # nothing was painted before
     with pytest.raises(DataError, match='instances_val2017.json .*\n.*instances_mini.json'):
         build(mini, 'val2017', data_prefix=dict(img_path='mini'))
     with pytest.raises(DataError, match='mini/mini2'):
