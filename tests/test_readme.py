@@ -39,6 +39,20 @@ def test_every_flag_exists():
     assert {'tools/train.py', 'tools/test.py', 'tools/predict.py'} <= set(helps)
 
 
+def shown_helps() -> list[tuple[str, str]]:
+    """Each tool whose --help a page shows, and what it shows."""
+    pattern = r'```text\n\$ python (\S+) --help\n(.*?)```'
+    return [shown for page in PAGES for shown in re.findall(pattern, page.read_text(), re.S)]
+
+
+@pytest.mark.parametrize('tool, shown', shown_helps(), ids=lambda text: text.split()[0])
+def test_a_help_that_is_shown_is_the_tool_s(tool: str, shown: str):
+    said = subprocess.run([sys.executable, str(ROOT / tool), '--help'], capture_output=True, text=True, check=True,
+                          cwd=ROOT).stdout
+    # Widths differ by terminal, and this heading by the version of Python.
+    assert said.replace('optional arguments:', 'options:').split() == shown.split()
+
+
 def test_make_targets_exist():
     targets = set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), re.M))
     assert set(re.findall(r'\bmake ([a-z-]+)', README)) <= targets

@@ -16,12 +16,15 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('--splits', nargs='+', metavar='SPLIT',
                         help='such as train2017 val2017 (default: all there are)')
     parser.add_argument('--rule', choices=('gluoncv', 'torchvision'), default='gluoncv',
-                        help='where instances overlap the first one counts, or the label is 255 (default: %(default)s)')
-    parser.add_argument('--min-pixels', type=int, default=1000,
+                        help='where instances overlap the first one counts (gluoncv), or the label is 255 '
+                             '(torchvision; default: %(default)s)')
+    parser.add_argument('--min-pixels', type=int, default=1000, metavar='N',
                         help="keep photos with more pixels of VOC's classes than that; for torchvision the areas that "
                              'the annotations state are added up; -1 keeps all (default: %(default)s)')
-    parser.add_argument('--cache-dir', help='folder for the painted masks (default: ~/.cache/segkit/coco_masks)')
-    parser.add_argument('--processes', type=int, help='how many (default: one for each core, 16 at most)')
+    parser.add_argument('--cache-dir', metavar='DIR',
+                        help='folder for the painted masks (default: ~/.cache/segkit/coco_masks)')
+    parser.add_argument('--processes', type=int, metavar='N',
+                        help='how many paint and write (default: one for each core, 16 at most)')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return parser.parse_args(argv)
 
