@@ -67,11 +67,11 @@ class COCOVOCDataset(BaseSegDataset):
                  **kwargs) -> None:
         if rule not in RULES:
             raise ConfigError(f"COCOVOCDataset.rule is {' or '.join(map(repr, RULES))}; got {rule!r}.")
-        for name, value, least in (('min_pixels', min_pixels, None), ('processes', processes, 1)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int)
-                                      or (least is not None and value < least)):
-                raise ConfigError(f'COCOVOCDataset.{name}: expected a whole number'
-                                  f'{"" if least is None else f", at least {least},"} or None, got {value!r}.')
+        if not _is_whole_or_none(min_pixels):
+            raise ConfigError(f'COCOVOCDataset.min_pixels: expected a whole number or None, got {min_pixels!r}.')
+        if not _is_whole_or_none(processes) or (processes is not None and processes < 1):
+            raise ConfigError('COCOVOCDataset.processes: expected a whole number, at least 1, or None, got '
+                              f'{processes!r}.')
         if cache_dir is not None and not isinstance(cache_dir, (str, os.PathLike)):
             raise ConfigError(f'COCOVOCDataset.cache_dir: expected the path of a folder or None, got {cache_dir!r}.')
         refused = sorted({'img_suffix', 'seg_map_suffix'} & set(kwargs)) + sorted(
@@ -136,3 +136,7 @@ class COCOVOCDataset(BaseSegDataset):
         """The annotations' id of a photo."""
         index_path, _ = place_of(source.seg_dir)
         return int(opened_index(index_path).index.row_of(name)['id'])
+
+
+def _is_whole_or_none(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
