@@ -118,7 +118,6 @@ HEAD = dict(in_channels=4, num_classes=3)
     (MODELS, dict(MSC, size_rule=['floor']), "size_rule: expected text; got ['floor']."),
     (DECODE_HEADS, dict(type='DeepLabV2Head', dilations=12, **HEAD),
      'dilations: expected a list of whole numbers; got 12.'),
-    (DECODE_HEADS, dict(type='DeepLabV2Head', dilations=('6',), **HEAD), "whole numbers; got ('6',)."),
     (DECODE_HEADS, dict(type='VortexHead', dilations=3, **HEAD), 'dilations: expected a list of whole numbers; got 3.'),
     (DECODE_HEADS, dict(type='FCNHead', channels=None, **HEAD), 'channels: expected a whole number; got None.'),
     (DECODE_HEADS, dict(type='VortexHead', dilation=3, **HEAD),
