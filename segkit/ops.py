@@ -28,6 +28,21 @@ def resize_logits(logits: Tensor, size: tuple[int, int], align_corners: bool = F
     return F.interpolate(logits, size=tuple(size), mode='bilinear', align_corners=align_corners)
 
 
+def corner_aligned_pixels(length: int, wanted: int, device: Optional[torch.device] = None) -> Tensor:
+    """Which of n pixels along an axis lie nearest to m points spread evenly from the first to the last; halves go up.
+
+    Args:
+        length: n, in pixels.
+        wanted: m; one point is the first pixel.
+        device: Where the result is wanted.
+
+    Returns:
+        (m,) int64, ascending: round(i (n - 1) / (m - 1)).
+    """
+    step = (length - 1) / (wanted - 1) if wanted > 1 else 0.
+    return (torch.arange(wanted, dtype=torch.float64, device=device) * step + 0.5).long()
+
+
 def predicted_classes(logits: Tensor, threshold: Optional[float] = None) -> Tensor:
     """The class of the largest score of each pixel; the first one where several are equal.
 

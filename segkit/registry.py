@@ -5,7 +5,8 @@ segkit's classes through it. Backbones, decode heads and losses have registries 
 given as a backbone is then an error that says so.
 """
 import difflib
-from typing import Optional
+import inspect
+from typing import Any, Optional
 
 from mmengine import registry as mmengine_registry
 from mmengine.logging import print_log
@@ -14,6 +15,7 @@ from mmengine.utils import get_object_from_string
 
 from segkit.errors import ConfigError
 from segkit.left_out import why_left_out
+from segkit.signatures import misfits, text_for_truth
 
 SCOPE = 'segkit'
 SHOWN = 40  # names in a message
@@ -81,16 +83,33 @@ class SegkitRegistry(Registry):
         """Build what a config names.
 
         Raises:
-            ConfigError: If nothing of this kind has that name, or its class refuses the values.
+            ConfigError: If nothing of this kind has that name, its class refuses the values, or one that is True or
+                False is given as text.
         """
+        target, values = self._call(cfg, args[0] if args else kwargs.get('default_args'))
+        for key in text_for_truth(target, values):
+            raise ConfigError(f'{target.__name__}.{key}: expected True or False; got the text {values[key]!r}.')
         try:
             return super().build(cfg, *args, **kwargs)
         except (TypeError, ValueError, AssertionError, ImportError, IndexError) as error:
             name = cfg.get('type') if isinstance(cfg, dict) else cfg
             name = getattr(name, '__name__', name)
             text = ' '.join(str(error).split())[:300] or type(error).__name__
-            raise ConfigError(f'The {self.name} {name} cannot be built from its values: {text}\n'
-                              'Correct them; --debug shows where that was found.') from error
+            likely = misfits(target, values)[:2] if target is not None else []
+            raise ConfigError('\n'.join([f'The {self.name} {name} cannot be built from its values: {text}', *likely,
+                                         'Correct them; --debug shows where that was found.'])) from error
+
+    def _call(self, cfg: Any, defaults: Optional[dict]) -> tuple[Any, dict]:
+        """What a config asks to be called, and with which keywords; (None, {}) where MMEngine's build will say."""
+        if not isinstance(cfg, dict) or '_scope_' in cfg:
+            return None, {}
+        values = {**(defaults or {}), **cfg}
+        target = values.pop('type', None)
+        try:
+            target = self.get(target) if isinstance(target, str) else target
+        except UnknownNameError:
+            target = None
+        return (target, values) if inspect.isclass(target) or inspect.isfunction(target) else (None, {})
 
     def _from_elsewhere(self, key: str):
         """The class at ``package.module.Class``, as lazy configs are dumped, or in another library's scope."""

@@ -1,4 +1,5 @@
 """Look-ups that fail say what was meant; those that succeed reach Runner."""
+import numpy as np
 import pytest
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import MODELS as ROOT_MODELS
@@ -102,6 +103,65 @@ def test_a_class_in_mmsegmentations_registry_says_which_import_to_change(monkeyp
 def test_an_unknown_name_is_also_a_key_error():
     with pytest.raises(KeyError):
         LOSSES.build(dict(type='NoSuchLoss'))
+
+
+RAW = 'cannot be built from its values: '
+MSC = dict(type='MultiScaleEncoderDecoder', num_classes=3,
+           backbone=dict(type='ResNet', depth=18, base_channels=4, stem_channels=4, output_stride=8),
+           decode_head=dict(type='DeepLabV2Head'))
+HEAD = dict(in_channels=4, num_classes=3)
+
+
+@pytest.mark.parametrize('kind, cfg, line', [
+    (MODELS, dict(MSC, scales=0.5), 'scales: expected a list of numbers; got 0.5.'),
+    (MODELS, dict(MSC, scales=('a',)), "scales: expected a list of numbers; got ('a',)."),
+    (MODELS, dict(MSC, size_rule=['floor']), "size_rule: expected text; got ['floor']."),
+    (DECODE_HEADS, dict(type='DeepLabV2Head', dilations=12, **HEAD),
+     'dilations: expected a list of whole numbers; got 12.'),
+    (DECODE_HEADS, dict(type='VortexHead', dilations=3, **HEAD), 'dilations: expected a list of whole numbers; got 3.'),
+    (DECODE_HEADS, dict(type='FCNHead', channels=None, **HEAD), 'channels: expected a whole number; got None.'),
+    (DECODE_HEADS, dict(type='VortexHead', dilation=3, **HEAD),
+     'dilation: VortexHead has no such argument; nearest: dilations.'),
+    (BACKBONES, dict(type='ResNetV2', depth=50, multi_grid=2),
+     'multi_grid: expected a list of whole numbers or None; got 2.'),
+    (BACKBONES, dict(type='ResNetV2', depth=50, out_indices=5),
+     'out_indices: expected a list of whole numbers; got 5.'),
+    (registry.TRANSFORMS, dict(type='RandomScale', ratio_range=.5), 'ratio_range: expected two numbers; got 0.5.'),
+    (registry.TRANSFORMS, dict(type='RandomScale', step='a'), "step: expected a number; got 'a'."),
+    (LOSSES, dict(type='OhemCrossEntropy', min_kept='9'), "min_kept: expected a whole number; got '9'."),
+    (LOSSES, dict(type='OhemCrossEntropy', thres='a'), "thres: expected a number; got 'a'."),
+])
+def test_values_of_the_wrong_kind_are_named_with_what_is_expected(kind, cfg, line):
+    with pytest.raises(ConfigError) as error:
+        kind.build(cfg)
+    text = str(error.value)
+    assert RAW in text and line in text.splitlines()[1] and len(text.splitlines()) <= 4
+
+
+def test_a_value_of_another_kind_that_a_class_can_use_is_none_of_our_business():
+    assert registry.TRANSFORMS.build(dict(type='RandomScale', ratio_range=np.array([1, 2]))).ratio_range == (1, 2)
+
+
+@pytest.mark.parametrize('kind, cfg, key', [
+    (MODELS, dict(MSC, norm_eval='yes'), 'MultiScaleEncoderDecoder.norm_eval'),
+    (BACKBONES, dict(type='ResNet', depth=18, contract_dilation='no'), 'ResNet.contract_dilation'),
+    (BACKBONES, dict(type='ResNet', depth=18, ceil_mode='False'), 'ResNet.ceil_mode'),
+    (DECODE_HEADS, dict(type='VortexHead', block='no', **HEAD), 'VortexHead.block'),
+    (DECODE_HEADS, dict(type='DeepLabV3Head', block='no', **HEAD), 'DeepLabV3Head.block'),
+])
+def test_a_text_is_neither_true_nor_false(kind, cfg, key):
+    with pytest.raises(ConfigError, match=f'{key}: expected True or False; got the text'):
+        kind.build(cfg)
+
+
+def test_a_class_of_the_users_may_mean_something_else_by_a_keyword():
+    class Named(DECODE_HEADS.get('FCNHead')):
+        def __init__(self, *args, align_corners, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.how = align_corners
+
+    head = DECODE_HEADS.build(dict(type=Named, channels=4, align_corners='no', **HEAD))
+    assert head.how == 'no' and head.align_corners is False
 
 
 def test_values_that_a_class_refuses_name_the_class():

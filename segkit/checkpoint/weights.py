@@ -115,6 +115,11 @@ def _cause(report: KeyReport, ours: list[str], theirs: list[str]) -> str:
         (file_classes,), (model_classes,) = pairs.pop()
         return (f'The file has {file_classes} classes, the model {model_classes}: '
                 f'set model.num_classes={file_classes}, or take a file trained on {model_classes} classes.')
+    if not report.fitting:
+        heads = {key.split('.')[0] + '.' for key in theirs}
+        for head in sorted(heads):
+            if any(key.startswith(head) and key[len(head):] in ours for key in theirs):
+                return f"The file's keys begin with '{head}': init_cfg.prefix='{head}' takes that part."
     foreign = layout_of(report.unexpected)
     if foreign:
         return f'The file is {foreign}, the model is not: take weights of this model.'
@@ -122,13 +127,8 @@ def _cause(report: KeyReport, ours: list[str], theirs: list[str]) -> str:
     if stem:
         return (f"The first convolution of the file's deep stem has {stem[1][0]} channels, the model's {stem[2][0]}: "
                 'ResNetV1c and ResNetV1d have 32, ResNetV1s has 64.')
-    if not report.fitting:
-        heads = {key.split('.')[0] + '.' for key in theirs}
-        for head in sorted(heads):
-            if any(key.startswith(head) and key[len(head):] in ours for key in theirs):
-                return f"The file's keys begin with '{head}': init_cfg.prefix='{head}' takes that part."
-        if any(f'backbone.{key}' in ours for key in theirs):
-            return 'The file holds a backbone alone: give it as model.backbone.init_cfg, not to the whole model.'
+    if not report.fitting and any(f'backbone.{key}' in ours for key in theirs):
+        return 'The file holds a backbone alone: give it as model.backbone.init_cfg, not to the whole model.'
     if len(report.fitting) + len(report.mismatched) < HARDLY * len(theirs):
         return ('The file is of another network: take one that was trained with this config, or the config that it was '
                 'trained with.')

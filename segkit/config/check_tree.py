@@ -15,8 +15,8 @@ from segkit.config.schema import (
     nearest,
     undefined,
 )
-from segkit.config.value_types import fits, in_words, meant, required_keywords, wanted_types
 from segkit.errors import ConfigError
+from segkit.signatures import fits, in_words, meant, required_keywords, wanted_types
 
 Chain = list[tuple[tuple[str, ...], dict]]
 

@@ -6,8 +6,8 @@ from typing import Any, Callable
 
 from segkit.config.files import assign
 from segkit.config.schema import TOP_LEVEL, chain_to, class_at, keys_at, kind_at, nearest, parts, undefined
-from segkit.config.value_types import fits, wanted_types
 from segkit.errors import ConfigError
+from segkit.signatures import fits, wanted_types
 
 PAIRS = {'(': ')', '[': ']', '{': '}'}
 NUMBERS_OF = ('segkit', 'mmengine', 'mmcv', 'torch')  # what takes a number there takes no list in its place

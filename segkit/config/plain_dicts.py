@@ -9,7 +9,7 @@ from mmengine.fileio.backends import backends
 from mmengine.runner import Priority
 from mmengine.utils.dl_utils import set_multi_processing
 
-from segkit.config.signatures import accepted_keywords
+from segkit.signatures import accepted_keywords
 
 Path = tuple[str, ...]
 

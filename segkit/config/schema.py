@@ -9,8 +9,8 @@ from mmengine.runner import Runner
 
 from segkit import registry
 from segkit.config.plain_dicts import plain_keys
-from segkit.config.signatures import accepted_keywords
 from segkit.errors import ConfigError
+from segkit.signatures import accepted_keywords
 
 # Keys that MMEngine, the Runner or the tools read at the top level besides Runner's own arguments.
 TOP_LEVEL = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {

@@ -11,7 +11,7 @@ from segkit.checkpoint.layouts import with_own_stem, with_stem_bias_in_mean
 from segkit.errors import CheckpointError
 from segkit.registry import WEIGHT_INITIALIZERS
 
-CLASSIFIER = ('fc.', 'head.fc.')
+CLASSIFIER = ('fc.', 'head.fc.', 'layer5.conv2d_list.')  # of ImageNet, of ImageNet with mmcls, of DeepLabV2's ports
 
 
 # Without a default scope MMEngine looks in its root alone, and its own class there loads whatever fits and goes on.
@@ -21,16 +21,18 @@ class Pretrained:
     """Copy the weights of a file into a module; every one of the module's must be there.
 
     Reference: MMEngine's ``Pretrained``, whose fields these are. It differs in that a difference of keys or shapes
-    is an error, except for the classifier (``fc``) of an ImageNet model and for stages that the module names in
-    its attribute ``unbuilt``. It knows the names that MIT and GluonCV have for the convolutions of a deep stem, and
-    takes the bias that Caffe's ResNets have in their first convolution (``open-mmlab://detectron2/resnet50_caffe``)
-    into the running mean of the batch norm behind it, which is the same function.
+    is an error, except for the classifier of an ImageNet model (``fc``) or of a DeepLabV2 in its PyTorch ports
+    (``layer5.conv2d_list``), and for stages that the module names in its attribute ``unbuilt``.
+    It knows the names that MIT and GluonCV have for the convolutions of a deep stem, and takes the bias that Caffe's
+    ResNets have in their first convolution (``open-mmlab://detectron2/resnet50_caffe``) into the running mean of the
+    batch norm behind it, which is the same function.
 
     Args:
         checkpoint: A file, an http(s) address, ``torchvision://resnet50``, ``open-mmlab://resnet50_v1c`` or
             ``mmcls://mobilenet_v2``.
         prefix: Take only the weights whose key begins so, without it; 'backbone.' takes the backbone of a
-            segmentation model, and is what None means for the classifiers of ``mmcls://``.
+            segmentation model, and is what None means for the classifiers of ``mmcls://``; 'Scale' takes the network
+            of a DeepLabV2's file such as MS_DeepLab_resnet_pretrained_COCO_init.pth.
         map_location: Where the tensors are read to, as for ``torch.load``.
 
     Shape:

@@ -7,6 +7,7 @@ import torch
 
 from segkit.config import load_config
 from segkit.config.check_tree import KeyFault, check_tree, edits
+from segkit.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 OURS = CONFIGS / 'deeplabv3' / 'deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py'
@@ -230,3 +231,20 @@ def test_a_key_added_on_purpose_is_let_through_where_nothing_would_fail_at_it(pl
 @pytest.mark.parametrize('a, b, count', [('optim_wraper', 'optim_wrapper', 1), ('SDG', 'SGD', 2), ('', 'ab', 2)])
 def test_edits(a, b, count):
     assert edits(a, b) == count
+
+
+@pytest.mark.parametrize('cfg, words', [
+    (dict(tta_pipeline=[dict(type='RandomCrop', crop_size='64')]),
+     ['tta_pipeline.0.crop_size: expected a whole number or two whole numbers (h, w)', "'64'"]),
+    (dict(model=dict(type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=50, dilations=1))),
+     ['model.backbone.dilations', 'a list of whole numbers', 'got 1']),
+    (dict(tta_pipeline=[dict(type='RandomCrop')]), ['tta_pipeline.0: RandomCrop needs crop_size.']),
+    (dict(model=dict(type='EncoderDecoder', init_cfg=dict(type='Pretrained'))), ['model.init_cfg', 'needs checkpoint']),
+    (dict(model=dict(type='EncoderDecoder', norm_cfg='BN')), ['model.norm_cfg', "got 'BN'"]),
+    (dict(model=dict(type='EncoderDecoder', norm_cfg=dict(type='BM'))),
+     ['not the name of a normalisation layer', 'GN']),
+])
+def test_the_key_is_named(cfg, words):
+    with pytest.raises(ConfigError) as error:
+        check_tree(cfg)
+    assert all(word in str(error.value) for word in words), error.value

@@ -31,6 +31,8 @@ def built(cfg):
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     pipelines = {}
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg[name] is None:
+            continue
         dataset = cfg[name].dataset
         while 'dataset' in dataset:
             dataset = dataset.dataset

@@ -17,7 +17,7 @@ NAMES = ['pspnet', 'deeplabv3']
 BOTH = pytest.mark.parametrize('name', NAMES)
 SMALL = ['model.backbone.depth=50', 'model.backbone.base_channels=8', 'model.backbone.stem_channels=8',
          'model.decode_head.channels=8', 'model.auxiliary_head.channels=8', 'model.norm_cfg.type=BN']
-pytestmark = pytest.mark.filterwarnings('ignore:Unnecessary conv bias')
+pytestmark = pytest.mark.filterwarnings('error:Unnecessary conv bias')
 
 
 def config(name, *overrides, form=''):

@@ -113,6 +113,24 @@ def test_the_bias_of_caffes_first_convolution_moves_the_mean(tmp_path):
     assert torch.equal(start.bn1.running_mean, -bias) and start.conv1.bias is None
 
 
+def deeplab_v2(model: nn.Module, path: Path, prefix: str) -> str:
+    """Save a backbone as DeepLabV2's PyTorch ports do: four convolutions as layer5, batches not counted."""
+    weights = {key: value for key, value in model.state_dict().items() if not key.endswith('num_batches_tracked')}
+    for i in range(4):
+        weights |= {f'layer5.conv2d_list.{i}.weight': torch.zeros(21, 32, 3, 3),
+                    f'layer5.conv2d_list.{i}.bias': torch.zeros(21)}
+    torch.save({prefix + key: value for key, value in weights.items()}, path)
+    return str(path)
+
+
+@pytest.mark.parametrize('written, asked', [('', None), ('Scale.', 'Scale'), ('Scale.', 'Scale.')])
+def test_the_start_file_of_deeplab_v2_without_its_classifiers(tmp_path, written, asked):
+    start = dict(type='Pretrained', checkpoint=deeplab_v2(small(), tmp_path / 'coco_init.pth', written), prefix=asked)
+    model = small(seed=1, init_cfg=start)
+    model.init_weights()
+    assert_equal(model, small())
+
+
 class TestAWrongFile:
 
     def fails(self, model: nn.Module, match: str) -> None:
@@ -144,6 +162,10 @@ class TestAWrongFile:
 
     def test_another_depth(self, file):
         self.fails(small(depth=34, init_cfg=dict(type='Pretrained', checkpoint=file)), '(?s)missing: layer1.2.*depth')
+
+    def test_a_deeplab_v2_whose_prefix_is_not_given(self, tmp_path):
+        path = deeplab_v2(small(), tmp_path / 'x.pth', 'Scale.')
+        self.fails(small(init_cfg=dict(type='Pretrained', checkpoint=path)), "init_cfg.prefix='Scale.' takes that part")
 
     def test_other_shapes(self, file):
         model = ResNet(18, base_channels=8, stem_channels=8, init_cfg=dict(type='Pretrained', checkpoint=file))

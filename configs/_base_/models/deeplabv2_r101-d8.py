@@ -3,7 +3,9 @@
 # convolutions to the classes that are summed. Their rates follow the output stride: 6, 12, 18, 24 at 8. Batch norm is
 # frozen in truth: running statistics, nothing learnt.
 # The source starts from MS_DeepLab_resnet_pretrained_COCO_init.pth, a DeepLab trained on COCO, which is a file of the
-# user's. The ImageNet weights named here are of the same network and in BGR too; they know nothing of COCO.
+# user's: model.backbone.init_cfg=dict(type='Pretrained', checkpoint='<the file>', prefix='Scale') takes its network
+# without its classifiers. The ImageNet weights named here are of the same network and in BGR too; they know nothing
+# of COCO.
 model = dict(
     type='EncoderDecoder',
     num_classes=21,

@@ -1,4 +1,6 @@
 """Resizing by a random factor of a photo's own size."""
+import math
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -20,7 +22,7 @@ class RandomScale(BaseTransform):
 
     Args:
         ratio_range: Smallest and largest factor, ends included.
-        step: Distance of the factors that can be drawn; 0 draws continuously.
+        step: Distance of the factors that can be drawn, at least 1e-9; 0 draws continuously.
         interpolation: Of the image, as in :class:`Resize`.
 
     Shape:
@@ -32,23 +34,28 @@ class RandomScale(BaseTransform):
 
     def __init__(self, ratio_range: tuple[float, float] = (0.5, 2.0), step: float = 0.,
                  interpolation: str = 'bilinear') -> None:
-        if len(ratio_range) != 2 or not 0 < ratio_range[0] <= ratio_range[1]:
-            raise ConfigError(f'RandomScale.ratio_range must be (smallest, largest), both positive; got {ratio_range}.')
+        if len(ratio_range) != 2 or not 0 < ratio_range[0] <= ratio_range[1] < math.inf:
+            raise ConfigError(f'RandomScale.ratio_range must be (smallest, largest), both positive; got '
+                              f'{ratio_range}.')
         low, high = ratio_range
+        if step and not 1e-9 <= step < math.inf:
+            raise ConfigError(f'RandomScale.step must be 0 or a number of at least 1e-9; got {step}.')
         count = (high - low) / step if step else 0
-        if step < 0 or abs(count - round(count)) > 1e-6:
+        if abs(count - round(count)) > 1e-6:
             raise ConfigError(f'RandomScale.step={step} does not lead from {low} to {high}; 0 draws continuously.')
         self.ratio_range = (low, high)
         self.step = step
-        # Rounded, so that a factor is the number that was meant: 0.5 + 5 * 0.1 is not 1.
-        self.factors = [round(low + i * step, 9) for i in range(round(count) + 1)] if step else None
+        self.choices = round(count) + 1
         self.resize = Resize(scale_factor=1., interpolation=interpolation)
 
     def transform(self, results: dict) -> dict:
         """Resize (H, W) to (h, w)."""
         low, high = self.ratio_range
-        factor = (np.random.random_sample() * (high - low) + low if self.factors is None
-                  else self.factors[np.random.randint(len(self.factors))])
+        if self.step:
+            # Rounded, so that a factor is the number that was meant: 0.7 + 3 * 0.1 is not 1.
+            factor = round(low + np.random.randint(self.choices) * self.step, 9)
+        else:
+            factor = np.random.random_sample() * (high - low) + low
         self.resize.scale_factor = (factor, factor)
         results = self.resize(results)
         results['keep_ratio'] = True

@@ -15,7 +15,9 @@ class PreActBottleneck(ResidualBlock):
     """1x1, 3x3 and 1x1 convolutions, each behind a normalisation and ReLU; the sum is passed on as it is.
 
     The convolution of the shortcut, where there is one, reads what the first of them reads; else the input itself is
-    added.
+    added, every stride-th pixel of it in a strided block, as in He et al.'s equation and TensorFlow's resnet_v2. The
+    Vortex repository differs in strided blocks without such a convolution: there the shortcut skips pixels of the
+    normalised and rectified input.
 
     Args:
         inplanes: Channels of the input.
@@ -75,9 +77,10 @@ class ResNetV2(ResidualStages):
     the strides reached at each stage stand in a table.
 
     Reference: He et al., Identity Mappings in Deep Residual Networks (arXiv 1603.05027), in the form of Gluon's
-    ResNetV2 with the stride of a stage in its last block, as TensorFlow's resnet_v2 and the Vortex repository have it.
-    Gluon's own weights were trained with ``style='pytorch'``; the Vortex repository runs them with 'slim'. At stride 8
-    and with the grid (1, 2, 4) the last stage has the rates 4, 8, 16 that repository means and by a slip does not run.
+    ResNetV2 with the stride of a stage in its last block, as TensorFlow's resnet_v2 and the Vortex repository have it;
+    that block's shortcut is the identity here, there not quite (:class:`PreActBottleneck`). Gluon's own weights were
+    trained with ``style='pytorch'``; the Vortex repository runs them with 'slim'. At stride 8 and with the
+    grid (1, 2, 4) the last stage has the rates 4, 8, 16 that repository means and by a slip does not run.
 
     Args:
         depth: 50, 101 or 152.

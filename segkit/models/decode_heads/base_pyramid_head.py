@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from segkit.errors import ConfigError
 from segkit.models.decode_heads.base_decode_head import BaseDecodeHead
+from segkit.models.decode_heads.dilation_rates import checked_rates
 
 
 class BasePyramidHead(BaseDecodeHead):
@@ -27,10 +28,7 @@ class BasePyramidHead(BaseDecodeHead):
     def __init__(self, in_channels: int, channels: int, *, dilations: Sequence[int], branch_channels: int,
                  branch_bias: bool = False, first_kernel: int = 1, **kwargs) -> None:
         super().__init__(in_channels, channels, **kwargs)
-        self.dilations = tuple(dilations)
-        if not self.dilations or min(self.dilations) < 1:
-            raise ConfigError(f'{type(self).__name__}.dilations: expected at least one rate, each 1 or more; got '
-                              f'{self.dilations}.')
+        self.dilations = checked_rates(self, dilations)
         if first_kernel not in (1, 3):
             raise ConfigError(f'{type(self).__name__}.first_kernel must be 1 or 3; got {first_kernel!r}.')
         layers = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg,

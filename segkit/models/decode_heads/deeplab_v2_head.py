@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from segkit.errors import ConfigError
 from segkit.models.decode_heads.base_decode_head import BaseDecodeHead
+from segkit.models.decode_heads.dilation_rates import checked_rates
 from segkit.registry import DECODE_HEADS
 
 
@@ -66,10 +67,7 @@ class DeepLabV2Head(BaseDecodeHead):
         super().__init__(in_channels, in_channels, num_classes=num_classes, out_channels=out_channels,
                          threshold=threshold, dropout_ratio=0.0, in_index=in_index, loss_decode=loss_decode,
                          ignore_index=ignore_index, sampler=sampler, align_corners=align_corners, init_cfg=init_cfg)
-        self.dilations = tuple(dilations)
-        if not self.dilations or min(self.dilations) < 1:
-            raise ConfigError('DeepLabV2Head.dilations: expected at least one rate, each 1 or more; got '
-                              f'{self.dilations}.')
+        self.dilations = checked_rates(self, dilations)
         self.conv_seg = _SummedConvs(in_channels, self.out_channels, self.dilations)
 
     @staticmethod

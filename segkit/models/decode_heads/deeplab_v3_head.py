@@ -1,11 +1,11 @@
 """The projection form of the DeepLabV3 head."""
-import warnings
 from typing import Optional, Sequence
 
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from segkit.models.decode_heads.base_pyramid_head import BasePyramidHead
+from segkit.models.layers.conv_bias import bias_asked_for
 from segkit.registry import DECODE_HEADS
 
 
@@ -65,8 +65,7 @@ class DeepLabV3Head(BasePyramidHead):
                  first_kernel: int = 1,
                  **kwargs) -> None:
         branch_channels = branch_channels or channels
-        with warnings.catch_warnings():
-            warnings.filterwarnings('ignore', message='Unnecessary conv bias')  # it was asked for
+        with bias_asked_for():
             super().__init__(in_channels, channels, dilations=dilations, branch_channels=branch_channels,
                              branch_bias=conv_bias, first_kernel=first_kernel, dropout_ratio=dropout_ratio, **kwargs)
             layers = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg,

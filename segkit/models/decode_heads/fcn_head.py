@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from segkit.errors import ConfigError
 from segkit.models.decode_heads.base_decode_head import BaseDecodeHead
+from segkit.models.layers.conv_bias import bias_asked_for
 from segkit.registry import DECODE_HEADS
 
 
@@ -49,12 +50,13 @@ class FCNHead(BaseDecodeHead):
             self.dropout = nn.Dropout(self.dropout.p)
         layers = dict(kernel_size=kernel_size, conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg,
                       bias=conv_bias or self.norm_cfg is None)
-        self.convs = nn.Sequential(*(
-            ConvModule(self.in_channels if i == 0 else channels, channels, padding=kernel_size // 2 * dilation,
-                       dilation=dilation, **layers) for i in range(num_convs)))
         self.conv_cat = None
-        if concat_input:
-            self.conv_cat = ConvModule(self.in_channels + channels, channels, padding=kernel_size // 2, **layers)
+        with bias_asked_for():
+            self.convs = nn.Sequential(*(
+                ConvModule(self.in_channels if i == 0 else channels, channels, padding=kernel_size // 2 * dilation,
+                           dilation=dilation, **layers) for i in range(num_convs)))
+            if concat_input:
+                self.conv_cat = ConvModule(self.in_channels + channels, channels, padding=kernel_size // 2, **layers)
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
         """Feature maps (N, C_i, h_i, w_i) to scores (N, out_channels, h, w)."""

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from segkit.errors import ConfigError
 from segkit.models.decode_heads.deeplab_v3_head import DeepLabV3Head
-from segkit.models.layers.shared_averages import shared_averages
+from segkit.models.decode_heads.shared_averages import shared_averages
 from segkit.registry import DECODE_HEADS
 
 
@@ -19,7 +19,7 @@ class VortexHead(DeepLabV3Head):
         output stride. The repository Deeplab_V3 gluon has a 1x1 convolution as the branch of rate 1
         (``first_kernel=1``), biases and no activation: ``conv_bias=True``, ``act_cfg=None``, ``pool_first=True``.
         Averages near the border are those of a map surrounded by zeros, and exact
-        (:func:`~segkit.models.layers.shared_averages.shared_averages`).
+        (:func:`~segkit.models.decode_heads.shared_averages.shared_averages`).
 
     Arguments and weights' names are those of :class:`DeepLabV3Head`: ``type`` alone says whether a config has ASPP or
     Vortex pooling, and with ``first_kernel`` alike the weights of one fit the other.

@@ -48,10 +48,10 @@ class OhemCrossEntropy(BaseLoss):
             raise ConfigError(f'OhemCrossEntropy.thres: expected a probability, 0 to 1, got {thres}.')
         self.ignore_label = ignore_label
         self.thres = thres
-        if min_kept < 1:
-            raise ConfigError(f'OhemCrossEntropy.min_kept: expected a number of pixels above 0, got {min_kept}.')
-        self.min_kept = min_kept
-        if search_stride is not None and (not isinstance(search_stride, int) or search_stride < 1):
+        if min_kept < 1 or not float(min_kept).is_integer():
+            raise ConfigError(f'OhemCrossEntropy.min_kept: expected a whole number of pixels above 0, got {min_kept}.')
+        self.min_kept = int(min_kept)
+        if search_stride is not None and (type(search_stride) is not int or search_stride < 1):
             raise ConfigError('OhemCrossEntropy.search_stride: expected a whole number, 1 or more, or None; got '
                               f'{search_stride!r}.')
         self.search_stride = search_stride
@@ -114,7 +114,8 @@ def unsure_by_zoom(logits: Tensor, labels: Tensor, thresh: float, min_kept: int,
         (N, H, W) bool.
     """
     size = [max(round(side / stride), 1) for side in labels.shape[-2:]]
-    rows, columns = (_spread(side, small).to(labels.device) for side, small in zip(labels.shape[-2:], size))
+    rows, columns = (ops.corner_aligned_pixels(side, small, labels.device)
+                     for side, small in zip(labels.shape[-2:], size))
     found, sampled = [], []
     for scores, label in ops.full_size_scores(logits, labels, align_corners):
         probabilities = scores.softmax(1)
@@ -130,9 +131,3 @@ def unsure_by_zoom(logits: Tensor, labels: Tensor, thresh: float, min_kept: int,
     elif rank > 0:
         threshold = threshold.maximum(ops.kth_smallest(sample, rank))
     return (labels != ignore_index) & (probability <= threshold)
-
-
-def _spread(length: int, count: int) -> Tensor:
-    """The pixels nearest to ``count`` points spread evenly from the first to the last of ``length``; halves go up."""
-    step = (length - 1) / (count - 1) if count > 1 else 0.
-    return (torch.arange(count, dtype=torch.float64) * step + 0.5).floor().long()

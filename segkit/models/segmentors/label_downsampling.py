@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segkit import ops
+
 FLAVOURS = ('corner-aligned', 'nearest-exact', 'nearest')
 
 
@@ -32,8 +34,7 @@ def source_indices(length: int, wanted: int, flavour: str, device: Optional[torc
         (m,) int64, ascending.
     """
     if flavour == 'corner-aligned':
-        step = (length - 1) / (wanted - 1) if wanted > 1 else 0.0
-        return (torch.arange(wanted, dtype=torch.float64, device=device) * step + 0.5).long()
+        return ops.corner_aligned_pixels(length, wanted, device)
     # torch itself decides, whose steps have single precision: where two pixels are equally near, others may differ.
     pixels = torch.arange(length, dtype=torch.float32, device=device)[None, None]
     return F.interpolate(pixels, size=wanted, mode=flavour).flatten().long()

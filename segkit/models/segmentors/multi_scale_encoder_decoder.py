@@ -1,4 +1,5 @@
 """The segmentor that looks at several sizes of an image with the same weights (MSC)."""
+import math
 from functools import reduce
 from typing import Sequence
 
@@ -58,13 +59,15 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
         As :class:`EncoderDecoder`; scores have the size that the image's own have.
 
     Raises:
-        ConfigError: If a value is not one of those above, or a head's loss is not one of scores alone.
+        ConfigError: If a value is not one of those above, or a head's loss is not one of scores alone; in a run, if a
+            copy would have no pixel.
     """
 
     def __init__(self, *, scales: Sequence[float] = (0.75, 0.5), size_rule: str = 'floor',
                  scale_labels: str = 'corner-aligned', max_labels: str = 'full', **kwargs) -> None:
         super().__init__(**kwargs)
-        if not scales or len({1.0, *scales}) != len(scales) + 1 or min(scales) <= 0:
+        if (not scales or len({1.0, *scales}) != len(scales) + 1 or min(scales) <= 0
+                or not all(map(math.isfinite, scales))):
             raise ConfigError('model.scales: expected different factors above 0 beside the image itself (1.0), such '
                               f'as (0.75, 0.5); got {scales!r}.\nFor the image alone take EncoderDecoder.')
         if size_rule not in SIZE_RULES:
@@ -102,6 +105,11 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
         """For each head its scores of each size, the image's own first."""
         extra = SIZE_RULES[self.size_rule]
         sizes = [tuple(int(side * scale) + extra for side in inputs.shape[-2:]) for scale in self.scales]
+        for scale, size in zip(self.scales, sizes):
+            if min(size) < 1:
+                raise ConfigError(f'model.scales: at {scale} the copy of an image of {inputs.shape[-2]}x'
+                                  f'{inputs.shape[-1]} pixels would have {size[0]}x{size[1]}.\n'
+                                  'Take a larger scale or larger images.')
         images = [inputs, *(ops.resize_logits(inputs, size, self.align_corners) for size in sizes)]
         scores = super().scores
         return list(zip(*(scores(image, heads) for image in images)))

@@ -47,9 +47,15 @@ def test_a_factor_of_one_leaves_the_photo():
     assert ones and all(np.array_equal(one['img'], sample(41, 57)['img']) for one in ones)
 
 
+def test_a_very_fine_step_takes_no_memory():
+    transform = RandomScale(step=1e-9)
+    drawn = factors(transform, 50, height=1000, width=4)
+    assert len(set(drawn)) > 45 and transform.choices == 1_500_000_001
+
+
 @pytest.mark.parametrize('options', [
     dict(ratio_range=(2, 1)), dict(ratio_range=(0, 1)), dict(ratio_range=(1,)), dict(ratio_range=(0.5, 1.6), step=0.25),
-    dict(step=-0.1)])
+    dict(step=-0.1), dict(step=float('nan')), dict(step=1e-12), dict(ratio_range=(1, float('inf')))])
 def test_values_that_do_not_fit_are_refused(options):
     with pytest.raises(ConfigError, match='RandomScale'):
         RandomScale(**options)

@@ -74,7 +74,7 @@ def test_set_dilations_keeps_the_weights():
         head.check_dilations((3, 6, 9))
 
 
-@pytest.mark.parametrize('dilations', [(), (0, 6)])
+@pytest.mark.parametrize('dilations', [(), (0, 6), (6.5,), (6, '12')])
 def test_rates_that_cannot_be(dilations):
     with pytest.raises(ConfigError, match='at least one rate'):
         DeepLabV2Head(2, num_classes=3, dilations=dilations)

@@ -20,7 +20,7 @@ def test_auxiliary_form_has_mmsegmentations_parameters_and_keys(mmseg_keys):
     assert {k: tuple(v.shape) for k, v in head.state_dict().items()} == wanted
 
 
-@pytest.mark.filterwarnings('ignore:Unnecessary conv bias')
+@pytest.mark.filterwarnings('error:Unnecessary conv bias')
 def test_parameters_of_the_toolboxes_dsn_head():
     cfg = dict(num_convs=1, concat_input=False, act_cfg=dict(type='LeakyReLU', negative_slope=0.01), num_classes=19)
     with torch.device('meta'):

@@ -141,7 +141,10 @@ def test_an_ignore_label_of_its_own_wins_over_the_heads(batch):
 def test_refusals():
     with pytest.raises(ConfigError, match='OhemCrossEntropy.thres'):
         LOSSES.build(dict(type='OhemCrossEntropy', thres=7))
-    for stride in (0, 2.5, -8):
+    for min_kept in (0, 1.5, float('inf')):
+        with pytest.raises(ConfigError, match='OhemCrossEntropy.min_kept: expected a whole number'):
+            LOSSES.build(dict(type='OhemCrossEntropy', min_kept=min_kept))
+    for stride in (0, 2.5, -8, True):
         with pytest.raises(ConfigError, match='OhemCrossEntropy.search_stride'):
             LOSSES.build(dict(type='OhemCrossEntropy', search_stride=stride))
     with pytest.raises(ConfigError, match='out_channels=1'):

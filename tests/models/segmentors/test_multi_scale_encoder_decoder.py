@@ -234,6 +234,8 @@ class OwnScoreLossHead(DeepLabV2Head):
     (dict(scales=(0.5, 0.5)), 'model.scales'),
     (dict(scales=(1.0, 0.5)), 'model.scales'),
     (dict(scales=(0.5, -1.0)), 'model.scales'),
+    (dict(scales=(float('nan'),)), r'model.scales: .* got \(nan,\)'),
+    (dict(scales=(0.5, float('inf'))), 'model.scales'),
     (dict(size_rule='ceil'), "model.size_rule must be 'floor' or"),
     (dict(scale_labels='bilinear'), "model.scale_labels must be 'full', 'corner-aligned'.* got 'bilinear'"),
     (dict(max_labels='size'), 'model.max_labels must be'),
@@ -242,6 +244,14 @@ class OwnScoreLossHead(DeepLabV2Head):
 def test_what_cannot_be(more, message):
     with torch.device('meta'), pytest.raises(ConfigError, match=message):
         MODELS.build(small(**more))
+
+
+def test_a_copy_without_a_pixel():
+    images, labels = batch()
+    model = MODELS.build(small(scales=(0.5, 0.001))).eval()
+    with pytest.raises(ConfigError, match='model.scales: at 0.001 the copy of an image of 65x49 pixels would have 0x0'):
+        model.loss(images, labels=labels)
+    assert MODELS.build(small(scales=(0.001,), size_rule='floor+1')).eval()(images).shape[0] == len(images)
 
 
 def test_a_loss_of_scores_is_used_for_the_maximum():

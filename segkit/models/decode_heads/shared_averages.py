@@ -35,20 +35,18 @@ def shared_averages(x: Tensor, levels: int = 3) -> tuple[Tensor, ...]:
     Returns:
         (N, C, h, w) each, in the memory format of ``x``.
     """
-    return _SharedAverages.apply(x, levels)
+    if torch.is_grad_enabled() and x.requires_grad and not torch.jit.is_tracing():
+        return _SharedAverages.apply(x, levels)
+    return _averages(x, levels)
 
 
 class _SharedAverages(torch.autograd.Function):
+    """The averages with a gradient that keeps nothing; torch's own, which traced graphs have, is slower."""
 
     @staticmethod
     def forward(ctx, x: Tensor, levels: int) -> tuple[Tensor, ...]:
-        ctx.margins = margins = _margins(levels)
-        layout, outs = _layout(x), []
-        for level in range(levels):
-            step = 3**level
-            x = _nine(_enlarged(x, margins[level + 1] + step - margins[level]), step)
-            outs.append(_inner(x, margins[level + 1]).contiguous(memory_format=layout))
-        return tuple(outs)
+        ctx.margins = _margins(levels)
+        return _averages(x, levels)
 
     @staticmethod
     @once_differentiable
@@ -60,6 +58,15 @@ class _SharedAverages(torch.autograd.Function):
             if level:
                 _inner(total, margins[level]).add_(grads[level - 1])
         return total, None
+
+
+def _averages(x: Tensor, levels: int) -> tuple[Tensor, ...]:
+    layout, outs, margins = _layout(x), [], _margins(levels)
+    for level in range(levels):
+        step = 3**level
+        x = _nine(_enlarged(x, margins[level + 1] + step - margins[level]), step)
+        outs.append(_inner(x, margins[level + 1]).contiguous(memory_format=layout))
+    return tuple(outs)
 
 
 def _margins(levels: int) -> list[int]:

@@ -1,10 +1,11 @@
 """What a class's signature asks for: which keywords, and what kind of value for each."""
+import difflib
 import inspect
 import types
 import typing
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 ONE = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'text', dict: 'a dict',
        list: 'a list', tuple: 'a list', Sequence: 'a list', type(None): 'None', Callable: 'a function'}
@@ -13,15 +14,46 @@ ORDER = dict(crop_size='(h, w)', size='(h, w)', stride='(h, w)', scale='(w, h)')
 PACKAGE = 'segkit'  # whose annotations are kept true; those of other packages are not relied on
 
 
+def accepted_keywords(target: Callable) -> Optional[frozenset[str]]:
+    """The keywords ``target`` takes, following ``**kwargs`` up its method resolution order.
+
+    Returns:
+        The names, or None where anything is taken (the last ``**kwargs`` leads to no further signature).
+    """
+    if not inspect.isclass(target):
+        parameters = inspect.signature(target).parameters.values()
+        if any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return None
+        return frozenset(p.name for p in parameters)
+    names: set[str] = set()
+    for cls in target.__mro__:
+        init = cls.__dict__.get('__init__')
+        if init is None or cls is object:
+            continue
+        try:
+            parameters = list(inspect.signature(init).parameters.values())[1:]
+        except (TypeError, ValueError):  # a class written in C without a signature
+            return None
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return frozenset(names)
+    return None if any('__init__' in vars(cls) for cls in target.__mro__ if cls is not object) else frozenset(names)
+
+
 @cache
 def wanted_types(target: Any) -> dict[str, Any]:
-    """The annotation of each keyword of a class of this package, following the method resolution order."""
+    """The annotation of each keyword of a class of this package, following the method resolution order.
+
+    A keyword that a class of another package takes before one of this package does has None.
+    """
     hints: dict[str, Any] = {}
     for cls in target.__mro__ if inspect.isclass(target) else ():
         init = cls.__dict__.get('__init__')
-        if init is None or not cls.__module__.startswith(PACKAGE + '.'):
+        if not inspect.isfunction(init):
             continue
-        for name, hint in typing.get_type_hints(init).items():
+        ours = cls.__module__.startswith(PACKAGE + '.')
+        for name, hint in (typing.get_type_hints(init) if ours else dict.fromkeys(inspect.signature(init).parameters)
+                           ).items():
             hints.setdefault(name, hint)
     return hints
 
@@ -64,6 +96,38 @@ def fits(value: Any, hint: Any) -> bool:
     return True
 
 
+def misfits(target: Any, values: dict[str, Any]) -> list[str]:
+    """What can be wrong with the keywords of a call, one line each.
+
+    Args:
+        target: What is called: of another class than this package's only the names of its keywords are compared.
+        values: The keywords with their values.
+    """
+    taken, hints, found = accepted_keywords(target), wanted_types(target), []
+    for key, value in values.items():
+        hint = hints.get(key)
+        if taken is not None and key not in taken:
+            near = difflib.get_close_matches(key, taken, n=3)
+            found.append(f'{key}: {target.__name__} has no such argument'
+                         + (f'; nearest: {", ".join(near)}.' if near else '.'))
+        elif hint is not None and (not fits(value, hint) or value is None and not _takes_none(hint)):
+            shown = repr(value)
+            found.append(f'{key}: expected {in_words(hint, key)}; got {shown[:77] + "..." * (len(shown) > 77)}.')
+    return found
+
+
+def text_for_truth(target: Any, values: dict[str, Any]) -> list[str]:
+    """The keywords that are either True or False to a class of this package and are given a text, which counts as True.
+
+    Args:
+        target: The class.
+        values: Its keywords with their values.
+    """
+    hints = wanted_types(target)
+    return [key for key, value in values.items()
+            if isinstance(value, str) and hints.get(key) in (bool, Optional[bool])]
+
+
 def in_words(hint: Any, key: str = '') -> str:
     """A hint as a message shows it: ``a whole number or two whole numbers (h, w)``.
 
@@ -100,6 +164,11 @@ def meant(value: Any, hint: Any, key: str = '') -> str:
     if isinstance(value, int) and not isinstance(value, bool) and key in ORDER and fits((value, value), hint):
         return f'({value}, {value})'
     return ''
+
+
+def _takes_none(hint: Any) -> bool:
+    inner = typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return any(one in (None, type(None), Any) for one in inner)
 
 
 def _comes_last(hint: Any) -> bool:

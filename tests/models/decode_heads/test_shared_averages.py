@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from segkit.models.layers.shared_averages import shared_averages
+from segkit.models.decode_heads.shared_averages import shared_averages
 
 SIZES = [(1, 1), (2, 5), (3, 3), (8, 9), (13, 26), (27, 27), (33, 31), (65, 40)]
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -82,3 +82,22 @@ def test_format_and_precision_stay_those_of_the_map(dtype, layout):
     for ours, theirs in zip(shared_averages(x), plain(x.double())):
         assert ours.dtype == dtype and ours.is_contiguous(memory_format=layout)
         torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=3 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize('learns', [False, True])
+def test_a_trace_has_torchs_operations_alone(learns):
+    """A Function of Python's cannot be exported (torch.onnx.export with dynamo=False)."""
+    traced = torch.jit.trace(lambda x: shared_averages(x), torch.randn(1, 2, 9, 8, requires_grad=learns))
+    assert all(node.kind().startswith(('aten::', 'prim::')) and node.kind() != 'prim::PythonOp'
+               for node in traced.graph.nodes())
+    x = torch.randn(2, 2, 31, 14)
+    for ours, theirs in zip(traced(x), plain(x), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_without_a_gradient_the_numbers_are_the_same():
+    x = torch.randn(2, 3, 15, 33, requires_grad=True)
+    learning = shared_averages(x)
+    with torch.no_grad():
+        assert all(map(torch.equal, shared_averages(x), learning))
+    assert learning[0].grad_fn is not None

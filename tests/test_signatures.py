@@ -1,14 +1,12 @@
-"""Values are compared with the signatures that will take them."""
+"""Which keywords a class or function takes, and values compared with its annotations."""
 from collections.abc import Callable, Sequence
 from typing import Optional, Union
 
 import pytest
 from torch import nn
 
-from segkit.config.check_tree import check_tree
-from segkit.config.value_types import fits, in_words, meant, wanted_types
-from segkit.errors import ConfigError
 from segkit.registry import BACKBONES
+from segkit.signatures import accepted_keywords, fits, in_words, meant, wanted_types
 
 
 @pytest.mark.parametrize('value, hint, wanted', [
@@ -50,18 +48,37 @@ def test_what_is_meant(value, hint, key, likely):
     assert meant(value, hint, key) == likely
 
 
-@pytest.mark.parametrize('cfg, words', [
-    (dict(tta_pipeline=[dict(type='RandomCrop', crop_size='64')]),
-     ['tta_pipeline.0.crop_size: expected a whole number or two whole numbers (h, w)', "'64'"]),
-    (dict(model=dict(type='EncoderDecoder', backbone=dict(type='ResNetV1c', depth=50, dilations=1))),
-     ['model.backbone.dilations', 'a list of whole numbers', 'got 1']),
-    (dict(tta_pipeline=[dict(type='RandomCrop')]), ['tta_pipeline.0: RandomCrop needs crop_size.']),
-    (dict(model=dict(type='EncoderDecoder', init_cfg=dict(type='Pretrained'))), ['model.init_cfg', 'needs checkpoint']),
-    (dict(model=dict(type='EncoderDecoder', norm_cfg='BN')), ['model.norm_cfg', "got 'BN'"]),
-    (dict(model=dict(type='EncoderDecoder', norm_cfg=dict(type='BM'))),
-     ['not the name of a normalisation layer', 'GN']),
-])
-def test_the_key_is_named(cfg, words):
-    with pytest.raises(ConfigError) as error:
-        check_tree(cfg)
-    assert all(word in str(error.value) for word in words), error.value
+class Base:
+    def __init__(self, depth, width=1):
+        pass
+
+
+class Forwards(Base):
+    def __init__(self, extra, **kwargs):
+        super().__init__(**kwargs)
+
+
+class Closed(Forwards):
+    def __init__(self, only):
+        super().__init__(0, depth=1)
+
+
+class Open:
+    def __init__(self, a, **kwargs):
+        pass
+
+
+class Empty:
+    pass
+
+
+def test_keywords_follow_kwargs_up_the_mro():
+    assert accepted_keywords(Forwards) == {'extra', 'depth', 'width'}
+    assert accepted_keywords(Closed) == {'only'}
+    assert accepted_keywords(Open) is None
+    assert accepted_keywords(Empty) == set()
+
+
+def test_functions():
+    assert accepted_keywords(lambda a, *, b=1: a) == {'a', 'b'}
+    assert accepted_keywords(lambda a, **kwargs: a) is None
