@@ -2,7 +2,8 @@
 import importlib
 
 GROUPS = dict(files='Files', labels='Labels', configs='Config files', overrides='Overrides', checkpoints='Checkpoints',
-              switches='Switches of a run', command_lines='Command lines')
+              switches='Switches of a run', systems='Phases and parts of the source systems',
+              command_lines='Command lines')
 
 
 def cases_of(group: str) -> list:
