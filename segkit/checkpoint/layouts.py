@@ -1,6 +1,9 @@
-"""Whose weights a file holds, told by the names of its keys."""
+"""Whose weights a file holds, told by the names of its keys, and other names for our keys."""
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+Value = TypeVar('Value')
 
 # A pattern that only keys of one kind of file have, and what that file is; the most telling ones first.
 LAYOUTS = (
@@ -16,7 +19,24 @@ LAYOUTS = (
     (r'backbone\.stages\.\d+\.blocks\.', "MMSegmentation's with a Swin backbone (backbone.stages)"),
     (r'backbone\.layers\.\d+\.\d+\.\d+\.attn\.', "MMSegmentation's with a MiT backbone (backbone.layers)"),
     (r'(backbone\.)?layer\d\.\d\.conv\.\d\.conv\.', "a MobileNetV2 in MMSegmentation's layout"),
+    (r'conv3\.weight$', "a ResNet with a deep stem under MIT's names (conv1, conv2, conv3), as ResNetV1s has"),
+    (r'conv1\.6\.weight$', "a ResNet with a deep stem under GluonCV's names (conv1.0, conv1.3, conv1.6), as ResNetV1s "
+                           'has'),
 )
+
+# A key that tells of a deep stem under other names -> those names and ours.
+DEEP_STEMS = {
+    'conv3.weight': {'conv1.': 'stem.0.', 'bn1.': 'stem.1.', 'conv2.': 'stem.3.', 'bn2.': 'stem.4.',
+                     'conv3.': 'stem.6.', 'bn3.': 'stem.7.'},
+    'conv1.6.weight': {**{f'conv1.{i}.': f'stem.{i}.' for i in (0, 1, 3, 4, 6)}, 'bn1.': 'stem.7.'},
+}
+
+
+def with_own_stem(weights: Mapping[str, Value]) -> dict[str, Value]:
+    """The weights of a ResNet, its deep stem under our names where it has MIT's or GluonCV's."""
+    names = next((names for key, names in DEEP_STEMS.items() if key in weights), {})
+    pairs = ((key, next((old for old in names if key.startswith(old)), '')) for key in weights)
+    return {names.get(old, '') + key[len(old):]: weights[key] for key, old in pairs}
 
 
 def layout_of(keys: Iterable[str]) -> str:

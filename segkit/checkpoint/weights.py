@@ -118,6 +118,10 @@ def _cause(report: KeyReport, ours: list[str], theirs: list[str]) -> str:
     foreign = layout_of(report.unexpected)
     if foreign:
         return f'The file is {foreign}, the model is not: take weights of this model.'
+    stem = next((pair for pair in report.mismatched if pair[0].split('backbone.')[-1] == 'stem.0.weight'), None)
+    if stem:
+        return (f"The first convolution of the file's deep stem has {stem[1][0]} channels, the model's {stem[2][0]}: "
+                'ResNetV1c and ResNetV1d have 32, ResNetV1s has 64.')
     if not report.fitting:
         heads = {key.split('.')[0] + '.' for key in theirs}
         for head in sorted(heads):
@@ -128,7 +132,7 @@ def _cause(report: KeyReport, ours: list[str], theirs: list[str]) -> str:
     if len(report.fitting) + len(report.mismatched) < HARDLY * len(theirs):
         return ('The file is of another network: take one that was trained with this config, or the config that it was '
                 'trained with.')
-    for key, kind in (('stem.0.weight', "a deep stem (ResNetV1c, ResNetV1d, 'open-mmlab://resnet50_v1c')"),
+    for key, kind in (('stem.0.weight', "a deep stem (ResNetV1c, ResNetV1d, ResNetV1s)"),
                       ('conv1.weight', "a 7x7 stem (ResNet, 'torchvision://resnet50')"),
                       ('layer2.0.downsample.2.weight', 'averaging shortcuts (ResNetV1d)')):
         for keys, owner, other in ((report.missing, 'model', 'file'), (report.unexpected, 'file', 'model')):

@@ -9,6 +9,7 @@ from segkit.datasets.check import check_dataset
 from segkit.datasets.cityscapes_dataset import CityscapesDataset
 from segkit.datasets.class_counts import class_counts_key, count_classes
 from segkit.datasets.coco_stuff_dataset import COCOStuffDataset
+from segkit.datasets.coco_voc_dataset import COCOVOCDataset
 from segkit.datasets.collate import seg_collate
 from segkit.datasets.dark_zurich_dataset import DarkZurichDataset
 from segkit.datasets.draw_sampler import Draw, DrawSampler
@@ -34,7 +35,7 @@ from segkit.datasets.seeded_dataset import SeededDataset
 from segkit.datasets.stare_dataset import STAREDataset
 from segkit.datasets.synapse_dataset import SynapseDataset
 
-__all__ = ['ADE20KDataset', 'BDD100KDataset', 'BaseSegDataset', 'COCOStuffDataset', 'CamVidDataset',
+__all__ = ['ADE20KDataset', 'BDD100KDataset', 'BaseSegDataset', 'COCOStuffDataset', 'COCOVOCDataset', 'CamVidDataset',
            'ChaseDB1Dataset', 'CityscapesDataset', 'DRIVEDataset', 'DarkZurichDataset', 'Draw', 'DrawSampler',
            'EvaluationSampler', 'FolderDataset', 'HRFDataset', 'ISPRSDataset', 'LIPDataset', 'LoveDADataset',
            'MapillaryDataset_v1', 'MapillaryDataset_v2', 'NightDrivingDataset', 'PascalContextDataset',

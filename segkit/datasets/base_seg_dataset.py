@@ -144,7 +144,7 @@ class BaseSegDataset(BaseDataset):
                 self._keep(self._indices)
             for k, source in enumerate([] if self.bad_samples.skips else self._sources):
                 chosen = [self._name(i) for i in np.flatnonzero(self._source_of == k)]
-                require_files(chosen, source, self.wants_labels, self.backend_args)
+                self.look_for_files(chosen, source)
             self._fully_initialized = True
         else:
             super().full_init()
@@ -227,6 +227,10 @@ class BaseSegDataset(BaseDataset):
         subset = copy.copy(self)
         subset._keep(indices)
         return subset
+
+    def look_for_files(self, names: Sequence[str], source: Source) -> None:
+        """Raise a DataError unless the samples of a source have their files."""
+        require_files(names, source, self.wants_labels, self.backend_args)
 
     def missing_hint(self, path: str) -> str:
         """What to add to the message about a split list or folder that is not there."""

@@ -10,9 +10,11 @@ from mmengine.registry import FUNCTIONS
 
 from segkit.datasets.bad_samples import faulty_file
 from segkit.datasets.base_seg_dataset import BaseSegDataset
-from segkit.datasets.image_header import ImageHeader, read_header
+from segkit.datasets.image_header import ImageHeader, header_of, read_header
 from segkit.datasets.leaves import bad_sample_limit, beyond_own_limit, leaves
 from segkit.datasets.listing import is_local
+from segkit.datasets.transforms.image_file import read_bytes
+from segkit.datasets.transforms.label_runs import RUNS_START, runs_size
 from segkit.errors import DataError
 from segkit.registry import TRANSFORMS
 
@@ -102,7 +104,8 @@ def _check_headers(dataset: BaseSegDataset, pairs: list[dict]) -> list[Finding]:
     with_labels = dataset.wants_labels
 
     def look(pair: dict) -> list[Finding]:
-        return _check_pair(pair['img_path'], pair['seg_map_path'] if with_labels else None, turned, colors)
+        return _check_pair(pair['img_path'], pair['seg_map_path'] if with_labels else None, turned, colors,
+                           pair.get('size_hint', 'A mask must have the size of its image.'))
 
     with ThreadPoolExecutor(THREADS) as pool:
         findings = [finding for found in pool.map(look, pairs) for finding in found]
@@ -115,7 +118,7 @@ def _check_headers(dataset: BaseSegDataset, pairs: list[dict]) -> list[Finding]:
     return findings
 
 
-def _check_pair(img_path: str, seg_path: Optional[str], turned: bool, colors: bool) -> list[Finding]:
+def _check_pair(img_path: str, seg_path: Optional[str], turned: bool, colors: bool, size_hint: str) -> list[Finding]:
     """Compare the headers of an image and its mask.
 
     Args:
@@ -123,6 +126,7 @@ def _check_pair(img_path: str, seg_path: Optional[str], turned: bool, colors: bo
         seg_path: The mask, if there is one.
         turned: Whether the image will be turned as its EXIF orientation says.
         colors: Whether RGB masks can be read.
+        size_hint: What to do if they differ in size.
     """
     img, finding = _header(img_path, 'image')
     if finding or seg_path is None:
@@ -142,7 +146,7 @@ def _check_pair(img_path: str, seg_path: Optional[str], turned: bool, colors: bo
         size = img.turned_size if turned else img[1:3]
         if size != mask[1:3]:
             text = f'{seg_path} has {mask.width}x{mask.height} pixels, its image {img_path} {size[0]}x{size[1]}.'
-            remedy = 'A mask must have the size of its image.'
+            remedy = size_hint
             if turned and img[1:3] == mask[1:3]:
                 remedy = ("The image has an EXIF orientation that its mask ignores:\n"
                           "give LoadImageFromFile color_type='color_ignore_orientation'.")
@@ -154,7 +158,9 @@ def _header(path: str, kind: str) -> tuple[Optional[ImageHeader], Optional[Findi
     """The header, or what is wrong with the file; neither for whole formats other than JPEG and PNG."""
     remedy = 'Copy it again, or take it out of the split list.'
     try:
-        header = read_header(path)
+        header = _stored_header(path) if '://' in path else read_header(path)
+    except DataError as error:
+        return None, Finding('unreadable', path, str(error), '')
     except IsADirectoryError:
         return None, Finding('unreadable', path, f'The {kind} {path} is a folder.',
                              'Move it away, or correct the suffix or prefix of the dataset; or take it out of the '
@@ -176,6 +182,15 @@ def _header(path: str, kind: str) -> tuple[Optional[ImageHeader], Optional[Findi
         text = f'The {kind} {path} is cut short: the end of the {header.format} is missing.'
         return None, Finding('cut short', path, text, remedy)
     return header, None
+
+
+def _stored_header(path: str) -> Optional[ImageHeader]:
+    """The header of a mask that is no file of its own."""
+    data = read_bytes(path)
+    if not data.startswith(RUNS_START):
+        return header_of(data)
+    height, width = runs_size(data)
+    return ImageHeader('run lengths', width, height, 'grey', whole=True)
 
 
 def _is_other_image(path: str) -> bool:

@@ -44,7 +44,7 @@ def require_folder(folder: str, key: str, backend_args: Optional[dict] = None, h
     start = '' if osp.isabs(folder) else f'; a relative path, looked for from the current folder {os.getcwd()}'
     holds = sorted(name for name in os.listdir(parent) if not name.startswith('.'))
     raise DataError(f'The folder does not exist: {folder} (dataset key {key}){start}.\n'
-                    f'The path is right up to {parent}, which holds: {_shorten(holds) if holds else "nothing"}.\n'
+                    f'The path is right up to {parent}, which holds: {shorten(holds) if holds else "nothing"}.\n'
                     + (hint or f'Correct data_root or {key}.'))
 
 
@@ -65,7 +65,7 @@ def read_split(path: str, hint: str = '', backend_args: Optional[dict] = None) -
             require_folder(folder, 'ann_file', hint=hint)
             there = sorted(name for name in os.listdir(folder) if name.endswith('.txt'))
             raise DataError(f'The split list does not exist: {path} (dataset key ann_file).\n'
-                            f'Lists in that folder: {_shorten(there) if there else "none"}.' + (hint and f'\n{hint}'))
+                            f'Lists in that folder: {shorten(there) if there else "none"}.' + (hint and f'\n{hint}'))
         try:
             with open(path, encoding='utf-8-sig') as file:  # Windows editors put a mark before the first name
                 lines = file.read().splitlines()
@@ -151,6 +151,7 @@ def require_files(names: Sequence[str], source: Source, with_masks: bool, backen
                                 f'{key}_suffix.'))
 
 
-def _shorten(names: Sequence[str], limit: int = 8) -> str:
+def shorten(names: Sequence[str], limit: int = 8) -> str:
+    """The first names, and how many there are if that is not all."""
     more = f', ... ({len(names)} in all)' if len(names) > limit else ''
     return ', '.join(names[:limit]) + more

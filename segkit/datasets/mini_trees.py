@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from segkit.datasets.base_seg_dataset import BaseSegDataset
+from segkit.datasets.mini_coco import write_mini_coco
 from segkit.datasets.transforms.label_values import apply_label_map, drop_zero_label
 from segkit.errors import ConfigError
 from segkit.palette import color_map
@@ -24,6 +25,7 @@ NAMES = dict(
     ChaseDB1Dataset=('Image_{n:02d}L', 'Image_{n:02d}R'),
     CityscapesDataset=('aachen/aachen_{n:06d}_000019', 'bochum/bochum_000000_{n:06d}'),
     COCOStuffDataset=('{n:012d}',),
+    COCOVOCDataset=('{n:012d}',),
     DarkZurichDataset=('GOPR0356_frame_{n:06d}',),
     DRIVEDataset=('{n:02d}',),
     HRFDataset=('{n:02d}_dr', '{n:02d}_h'),
@@ -44,7 +46,7 @@ NAMES = dict(
 # Sets whose masks are colour-indexed files; the others' are grey.
 WITH_PALETTE = ('PascalVOCDataset', 'MapillaryDataset_v1', 'MapillaryDataset_v2')
 # Sets in which every pixel has a class.
-WITHOUT_VOID = ('ChaseDB1Dataset', 'DRIVEDataset', 'HRFDataset', 'LIPDataset', 'MapillaryDataset_v1',
+WITHOUT_VOID = ('COCOVOCDataset', 'ChaseDB1Dataset', 'DRIVEDataset', 'HRFDataset', 'LIPDataset', 'MapillaryDataset_v1',
                 'MapillaryDataset_v2', 'PascalContextDataset', 'REFUGEDataset', 'STAREDataset', 'SynapseDataset')
 CELL = 8  # pixels; the masks are squares of this size
 
@@ -146,6 +148,9 @@ def _write_tree(dataset: BaseSegDataset, images: int, size: tuple[int, int], wri
         first = 1 + images * len(written)  # splits that share a folder have names of their own
         written.add(place)
         names = [patterns[n % len(patterns)].format(n=n) for n in range(first, first + images)]
+        if _first_of(dataset, ('COCOVOCDataset',)):
+            write_mini_coco(ann_file, img_dir, names, first, size)
+            continue
         for n, name in enumerate(names, start=first):
             h, w = size if n % 2 else size[::-1]
             labels, img = _draw(dataset, n, h, w)

@@ -17,6 +17,8 @@ from segkit.checkpoint.layouts import layout_of
     (['encoder.conv1.weight', 'segmentation_head.0.weight'], "segmentation_models_pytorch's"),
     (['backbone.layer1.0.conv.0.conv.weight'], "MobileNetV2 in MMSegmentation's layout"),
     (['backbone.stages.0.blocks.0.norm1.weight'], 'Swin'),
+    (['conv1.weight', 'conv2.weight', 'conv3.weight', 'bn3.bias'], "MIT's names"),
+    (['conv1.0.weight', 'conv1.6.weight', 'bn1.bias'], "deep stem under GluonCV's names"),
 ])
 def test_layouts(keys, name):
     assert name in layout_of(keys)

@@ -8,7 +8,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from segkit.errors import CheckpointError
-from segkit.models.backbones.resnet import ResNet, ResNetV1c
+from segkit.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1s
 from segkit.registry import BACKBONES
 
 
@@ -77,6 +77,30 @@ def test_fewer_stages_than_the_file(file):
     assert torch.equal(model.layer3[1].conv2.weight, small().layer3[1].conv2.weight)
 
 
+MIT_STEM = {'stem.0': 'conv1', 'stem.1': 'bn1', 'stem.3': 'conv2', 'stem.4': 'bn2', 'stem.6': 'conv3', 'stem.7': 'bn3'}
+GLUONCV_STEM = {**{f'stem.{i}': f'conv1.{i}' for i in (0, 1, 3, 4, 6)}, 'stem.7': 'bn1'}
+
+
+def with_stem(model: nn.Module, names: dict[str, str], path: Path) -> str:
+    """Save a backbone as an ImageNet file whose stem has other names."""
+    weights = {}
+    for key, value in model.state_dict().items():
+        stem = next((ours for ours in names if key.startswith(ours + '.')), '')
+        weights[names.get(stem, '') + key[len(stem):]] = value
+    assert len(weights) == len(model.state_dict()) and not any(key.startswith('stem') for key in weights)
+    torch.save(dict(weights, **{'fc.weight': torch.zeros(10, 32), 'fc.bias': torch.zeros(10)}), path)
+    return str(path)
+
+
+@pytest.mark.parametrize('names', [MIT_STEM, GLUONCV_STEM], ids=['MIT', 'GluonCV'])
+@pytest.mark.parametrize('cls', [ResNetV1s, ResNetV1c])
+def test_other_names_of_a_deep_stem(tmp_path, cls, names):
+    path = with_stem(small(cls), names, tmp_path / 'x.pth')
+    model = small(cls, seed=1, init_cfg=dict(type='Pretrained', checkpoint=path))
+    model.init_weights()
+    assert_equal(model, small(cls))
+
+
 class TestAWrongFile:
 
     def fails(self, model: nn.Module, match: str) -> None:
@@ -90,6 +114,21 @@ class TestAWrongFile:
     def test_another_stem(self, file):
         self.fails(small(ResNetV1c, init_cfg=dict(type='Pretrained', checkpoint=file)),
                    r'(?s)missing: stem.0.weight.*unexpected: conv1.weight.*deep stem')
+
+    @pytest.mark.parametrize('names,words', [(MIT_STEM, "deep stem under MIT's names"),
+                                             (GLUONCV_STEM, "deep stem under GluonCV's names")])
+    def test_a_deep_stem_of_other_names_for_a_model_without_one(self, tmp_path, names, words):
+        path = with_stem(small(ResNetV1s), names, tmp_path / 'x.pth')
+        self.fails(small(init_cfg=dict(type='Pretrained', checkpoint=path)), f'{words}.*ResNetV1s')
+
+    def test_a_plain_stem_for_v1s(self, file):
+        self.fails(small(ResNetV1s, init_cfg=dict(type='Pretrained', checkpoint=file)),
+                   r'(?s)missing: stem.0.weight.*deep stem \(ResNetV1c, ResNetV1d, ResNetV1s\)')
+
+    def test_a_stem_of_other_widths(self, tmp_path):
+        path = with_stem(ResNetV1s(18, base_channels=4), MIT_STEM, tmp_path / 'x.pth')
+        self.fails(ResNetV1c(18, base_channels=4, init_cfg=dict(type='Pretrained', checkpoint=path)),
+                   "file's deep stem has 64 channels, the model's 32")
 
     def test_another_depth(self, file):
         self.fails(small(depth=34, init_cfg=dict(type='Pretrained', checkpoint=file)), '(?s)missing: layer1.2.*depth')

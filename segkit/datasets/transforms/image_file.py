@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from segkit.datasets.image_header import header_of
+from segkit.datasets.transforms.label_runs import RUNS_START, decode_runs
 from segkit.datasets.transforms.png_file import PNG_START, decode_palette_png, png_fault
 from segkit.errors import DataError
 
@@ -107,7 +108,7 @@ def decode_image(data: bytes, path: str, color_type: str = 'color', backend: str
 
 
 def decode_mask(data: bytes, path: str, backend: str = 'pillow') -> np.ndarray:
-    """Decode a label map: the indices of a palette image, the values of a grey one, or RGB.
+    """Decode a label map: run lengths, the indices of a palette image, the values of a grey one, or RGB.
 
     Args:
         data: The file's content.
@@ -120,6 +121,11 @@ def decode_mask(data: bytes, path: str, backend: str = 'pillow') -> np.ndarray:
     Raises:
         DataError: If the file is no image, is damaged so that it can be told, or holds neither indices nor colours.
     """
+    if data.startswith(RUNS_START):
+        try:
+            return decode_runs(data)
+        except ValueError as error:
+            raise DataError(f"'{path}' is damaged: {error}.\n{AGAIN}") from error
     check_whole(data, path)
     mask = decode_palette_png(data) if data.startswith(PNG_START) else None
     if mask is not None:

@@ -190,7 +190,7 @@ class LoadAnnotations(BaseTransform):
         if expected is None or mask.shape == tuple(expected):
             return
         sizes = '{1}x{0} pixels'.format(*mask.shape), '{1}x{0}'.format(*expected)
-        hint = 'Every mask must have the size of its photo.'
+        hint = results.get('size_hint', 'Every mask must have the size of its photo.')
         if mask.shape == tuple(expected)[::-1]:
             hint = ("The photo may carry an EXIF orientation that the mask ignores: then set LoadImageFromFile's "
                     "color_type='color_ignore_orientation'.")

@@ -16,7 +16,7 @@ class ResidualBlock(BaseModule):
         init_cfg: As for every MMEngine module.
 
     Attributes:
-        downsample: Brings the input to the shape of the output; None where it has that shape already.
+        downsample: Brings the input to the channels of the output; None where it has as many already.
     """
 
     expansion: int
@@ -26,6 +26,7 @@ class ResidualBlock(BaseModule):
         super().__init__(init_cfg)
         self.with_cp = with_cp
         self.relu = nn.ReLU(inplace=True)
+        self.skip_stride = 1
 
     @property
     def strided_conv(self) -> nn.Conv2d:
@@ -46,6 +47,7 @@ class ResidualBlock(BaseModule):
         """Place ``stride`` on the strided convolution and on the shortcut."""
         self.strided_conv.stride = (stride, stride)
         if self.downsample is None:
+            self.skip_stride = stride
             return
         first = self.downsample[0]
         first.stride = (stride, stride)
@@ -64,6 +66,15 @@ class ResidualBlock(BaseModule):
     def _residual(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
+    def shortcut(self, x: Tensor) -> Tensor:
+        """(N, C_in, H, W) -> the shape of the output; without ``downsample`` a stride skips pixels."""
+        if self.downsample is not None:
+            return self.downsample(x)
+        return x if self.skip_stride == 1 else x[..., ::self.skip_stride, ::self.skip_stride]
+
+    def extra_repr(self) -> str:
+        return '' if self.skip_stride == 1 else f'skip_stride={self.skip_stride}'
+
 
 class BasicBlock(ResidualBlock):
     """Two 3x3 convolutions (ResNet-18 and 34); the first carries the stride.
@@ -71,7 +82,7 @@ class BasicBlock(ResidualBlock):
     Args:
         inplanes: Channels of the input.
         planes: Channels of both convolutions.
-        downsample: Brings the input to the shape of the output; None where it has that shape already.
+        downsample: Brings the input to the channels of the output; None where it has as many already.
         with_cp, init_cfg: See :class:`ResidualBlock`.
         style: Accepted for likeness with :class:`Bottleneck`; there is only one place for the stride.
         conv_cfg: Kind of convolution, for ``mmcv.cnn``; None is Conv2d.
@@ -113,7 +124,7 @@ class BasicBlock(ResidualBlock):
     def _residual(self, x: Tensor) -> Tensor:
         out = self.relu(self.norm1(self.conv1(x)))
         out = self.norm2(self.conv2(out))
-        out += x if self.downsample is None else self.downsample(x)
+        out += self.shortcut(x)
         return self.relu(out)
 
 
@@ -123,9 +134,9 @@ class Bottleneck(ResidualBlock):
     Args:
         inplanes: Channels of the input.
         planes: Channels of the 3x3 convolution; the output has four times as many.
-        downsample: Brings the input to the shape of the output; None where it has that shape already.
+        downsample: Brings the input to the channels of the output; None where it has as many already.
         with_cp, init_cfg: See :class:`ResidualBlock`.
-        style: 'pytorch' places the stride on the 3x3, 'caffe' on the first 1x1.
+        style: 'caffe' places the stride on the first 1x1, every other on the 3x3.
         conv_cfg: Kind of convolution, for ``mmcv.cnn``; None is Conv2d.
         norm_cfg: Kind of normalisation, for ``mmcv.cnn``.
 
@@ -164,7 +175,7 @@ class Bottleneck(ResidualBlock):
 
     @property
     def strided_conv(self) -> nn.Conv2d:
-        return self.conv2 if self.style == 'pytorch' else self.conv1
+        return self.conv1 if self.style == 'caffe' else self.conv2
 
     @property
     def spatial_convs(self) -> tuple[nn.Conv2d, ...]:
@@ -174,5 +185,5 @@ class Bottleneck(ResidualBlock):
         out = self.relu(self.norm1(self.conv1(x)))
         out = self.relu(self.norm2(self.conv2(out)))
         out = self.norm3(self.conv3(out))
-        out += x if self.downsample is None else self.downsample(x)
+        out += self.shortcut(x)
         return self.relu(out)

@@ -25,12 +25,18 @@ def stage_strides(output_stride: int, natural: Sequence[int], stem_stride: int) 
     return strides
 
 
-def stage_rates(strides: Sequence[int], natural: Sequence[int]) -> list[int]:
-    """The rate of each stage: doubled from each stage on that was denied its natural stride."""
+def stage_rates(strides: Sequence[int], natural: Sequence[int], stride_in_last: bool = False) -> list[int]:
+    """The rate of each stage: doubled from each stage on that was denied its natural stride.
+
+    Args:
+        strides: The stride of each stage.
+        natural: The stride that each stage has in the network for ImageNet.
+        stride_in_last: Whether a stage's stride is in its last block; then only the stages behind have the new grid.
+    """
     rates, rate = [], 1
     for wanted, stride in zip(natural, strides):
-        rate = rate * wanted // stride
-        rates.append(rate)
+        before, rate = rate, rate * wanted // stride
+        rates.append(before if stride_in_last else rate)
     return rates
 
 

@@ -18,6 +18,7 @@ class StridedStages(BaseModule):
     Attributes:
         stem_stride (int): By how much the stem shrinks the image.
         natural_strides (tuple[int]): The stages' strides in the network for ImageNet.
+        stride_in_last (bool): Whether a stage's stride is in its last block; else it is in the first.
         num_stages (int): How many stages are built.
         output_stride (int): The stride reached after the last stage.
         frozen_stages, norm_eval, out_indices: As each backbone's arguments say.
@@ -25,6 +26,7 @@ class StridedStages(BaseModule):
 
     stem_stride: int
     natural_strides: tuple[int, ...]
+    stride_in_last = False
 
     @property
     def stages(self) -> list[nn.Module]:
@@ -67,10 +69,14 @@ class StridedStages(BaseModule):
         """Give each stage its stride, and each block the rates of its convolutions."""
         self.output_stride = self.stem_stride
         for stage, stride, rates_here in zip(self.stages, strides, rates):
-            for j, (block, block_rate) in enumerate(zip(stage, rates_here)):
-                block.set_stride(stride if j == 0 else 1)
-                block.set_rates(block_rate)
+            for block, block_stride, block_rates in zip(stage, self._block_strides(stage, stride), rates_here):
+                block.set_stride(block_stride)
+                block.set_rates(block_rates)
             self.output_stride *= stride
+
+    def _block_strides(self, stage: nn.Module, stride: int) -> list[int]:
+        others = [1] * (len(stage) - 1)
+        return [*others, stride] if self.stride_in_last else [stride, *others]
 
     def set_output_stride(self, output_stride: int) -> None:
         """Let the same weights compute the same function on a finer or coarser grid, in place.
@@ -86,8 +92,8 @@ class StridedStages(BaseModule):
         old_grid = new_grid = self.stem_stride
         for stage, stride in zip(self.stages, strides):
             rates.append([])
-            for j, block in enumerate(stage):
-                old_stride, new_stride = block.strided_conv.stride[0], stride if j == 0 else 1
+            for block, new_stride in zip(stage, self._block_strides(stage, stride)):
+                old_stride = block.strided_conv.stride[0]
                 new_rates = []
                 for conv in block.spatial_convs:
                     ahead = conv is block.strided_conv  # it reads the grid ahead of the stride

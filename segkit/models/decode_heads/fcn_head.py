@@ -16,7 +16,9 @@ class FCNHead(BaseDecodeHead):
 
     Reference:
         Fully Convolutional Networks for Semantic Segmentation (arXiv 1411.4038), in MMSegmentation's form. With
-        ``num_convs=1, concat_input=False`` it is the auxiliary head of PSPNet and of torchvision's DeepLabV3.
+        ``num_convs=1, concat_input=False`` it is the auxiliary head of PSPNet, and with ``channel_dropout=False`` also
+        that of torchvision's and GluonCV's DeepLabV3. The DSN head of pytorch-segmentation-toolbox has
+        ``channels=512, conv_bias=True`` and its leaky ReLU as ``act_cfg``.
 
     Args:
         in_channels: Channels of the feature map.
@@ -25,6 +27,8 @@ class FCNHead(BaseDecodeHead):
         kernel_size: Their size, an odd number.
         concat_input: Whether the input is stacked onto their result and a further convolution run over both.
         dilation: Rate of the ``num_convs`` convolutions, in pixels of the feature map.
+        conv_bias: Whether the convolutions in front of a normalisation have a bias.
+        channel_dropout: Whether ``dropout_ratio`` drops whole channels, else single values.
         **kwargs: As for :class:`BaseDecodeHead`.
 
     Shape:
@@ -35,12 +39,16 @@ class FCNHead(BaseDecodeHead):
     """
 
     def __init__(self, in_channels: int, channels: int, *, num_convs: int = 2, kernel_size: int = 3,
-                 concat_input: bool = True, dilation: int = 1, **kwargs) -> None:
+                 concat_input: bool = True, dilation: int = 1, conv_bias: bool = False, channel_dropout: bool = True,
+                 **kwargs) -> None:
         super().__init__(in_channels, channels, **kwargs)
         if num_convs == 0 and self.in_channels != channels:
             raise ConfigError(f'FCNHead: with num_convs=0, channels must be in_channels ({self.in_channels}); got '
                               f'{channels}.')
-        layers = dict(kernel_size=kernel_size, conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
+        if self.dropout is not None and not channel_dropout:
+            self.dropout = nn.Dropout(self.dropout.p)
+        layers = dict(kernel_size=kernel_size, conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg,
+                      bias=conv_bias or self.norm_cfg is None)
         self.convs = nn.Sequential(*(
             ConvModule(self.in_channels if i == 0 else channels, channels, padding=kernel_size // 2 * dilation,
                        dilation=dilation, **layers) for i in range(num_convs)))

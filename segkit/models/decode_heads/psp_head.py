@@ -18,12 +18,15 @@ class PSPHead(BaseDecodeHead):
     Reference:
         Pyramid Scene Parsing Network (arXiv 1612.01105), section 3.2, in MMSegmentation's form, whose checkpoints
         fit: every level has ``channels`` channels (the paper divides the map's channels by the number of levels,
-        which is the same for a ResNet-50 and 512).
+        which is the same for a ResNet-50 and 512). pytorch-segmentation-toolbox's form is ``pool_first=True``,
+        ``act_cfg=dict(type='LeakyReLU', negative_slope=0.01)``, ``align_corners=True``; the InPlaceABN of its weights
+        multiplies by ``|weight| + 1e-5``, which a batch norm has as its weight.
 
     Args:
         in_channels: Channels of the feature map (C).
         channels: Channels of each level and in front of the classifier.
         pool_scales: Cells along each side of each level's grid, 1 or more.
+        pool_first: Whether the levels come before the feature map in the concatenation, else behind it.
         **kwargs: As for :class:`BaseDecodeHead`.
 
     Shape:
@@ -34,12 +37,13 @@ class PSPHead(BaseDecodeHead):
     """
 
     def __init__(self, in_channels: int, channels: int, *, pool_scales: Sequence[int] = (1, 2, 3, 6),
-                 **kwargs) -> None:
+                 pool_first: bool = False, **kwargs) -> None:
         super().__init__(in_channels, channels, **kwargs)
         if not isinstance(pool_scales, (list, tuple)) or not pool_scales or min(pool_scales) < 1:
             raise ConfigError(f'{type(self).__name__}.pool_scales: expected at least one number of cells, each 1 or '
                               f'more; got {pool_scales!r}.')
         self.pool_scales = tuple(pool_scales)
+        self.pool_first = pool_first
         layers = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
         self.psp_modules = nn.ModuleList(
             nn.Sequential(nn.AdaptiveAvgPool2d(scale), ConvModule(self.in_channels, channels, 1, **layers))
@@ -55,4 +59,5 @@ class PSPHead(BaseDecodeHead):
         """Feature maps (N, C_i, h_i, w_i) to scores (N, out_channels, h, w)."""
         x = self._transform_inputs(feats)
         levels = [ops.resize_logits(level(x), x.shape[-2:], self.align_corners) for level in self.psp_modules]
-        return self.cls_seg(self.bottleneck(torch.cat([x, *levels], dim=1)))
+        stacked = torch.cat([*levels, x] if self.pool_first else [x, *levels], dim=1)
+        return self.cls_seg(self.bottleneck(stacked))

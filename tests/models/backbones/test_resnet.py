@@ -1,4 +1,4 @@
-"""ResNet, V1c and V1d: weights, strides and rates, and what stays frozen."""
+"""ResNet, V1c, V1d and V1s: weights, strides and rates, and what stays frozen."""
 from pathlib import Path
 
 import pytest
@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from segkit.errors import ConfigError
-from segkit.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1d
+from segkit.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1d, ResNetV1s
 from segkit.registry import BACKBONES
 
 KEYMAP = Path(__file__).parents[2] / 'data' / 'mmseg_deeplabv3_r50-d8_voc21.tsv'
-VARIANTS = (ResNet, ResNetV1c, ResNetV1d)
+VARIANTS = (ResNet, ResNetV1c, ResNetV1d, ResNetV1s)
 
 
 def tiny(cls: type = ResNet, depth: int = 50, **kwargs) -> ResNet:
@@ -43,7 +43,8 @@ class TestWeights:
     @pytest.mark.parametrize('cls,depth,count', [
         (ResNet, 18, 11_176_512), (ResNet, 34, 21_284_672), (ResNet, 50, 23_508_032), (ResNet, 101, 42_500_160),
         (ResNet, 152, 58_143_808), (ResNetV1c, 50, 23_527_264), (ResNetV1c, 101, 42_519_392),
-        (ResNetV1d, 50, 23_527_264)])
+        (ResNetV1d, 50, 23_527_264), (ResNetV1s, 50, 23_631_808), (ResNetV1s, 101, 42_623_936),
+        (ResNetV1s, 152, 58_267_584)])
     def test_parameter_counts(self, cls, depth, count):
         for knob in (None, 8):
             model = on_meta(cls, depth, output_stride=knob)
@@ -65,6 +66,18 @@ class TestWeights:
         ours = on_meta(ResNet, depth).state_dict()
         assert [*ours] == [key for key in theirs if not key.startswith('fc.')]
         assert all(ours[key].shape == theirs[key].shape for key in ours)
+
+    def test_v1s_has_the_shapes_of_gluoncvs(self):
+        # From GluonCV's printed resnet50_v1s: the 17 entries that are not those of the 7x7 network.
+        ours = {k: tuple(v.shape) for k, v in on_meta(ResNetV1s, 50, output_stride=8).state_dict().items()}
+        plain = {k: tuple(v.shape) for k, v in on_meta(ResNet, 50).state_dict().items()}
+        convs = {'stem.0.weight': (64, 3, 3, 3), 'stem.3.weight': (64, 64, 3, 3), 'stem.6.weight': (128, 64, 3, 3)}
+        norms = {f'stem.{i}.{name}': (width,) for i, width in ((1, 64), (4, 64), (7, 128))
+                 for name in ('weight', 'bias', 'running_mean', 'running_var')}
+        wider = {'layer1.0.conv1.weight': (64, 128, 1, 1), 'layer1.0.downsample.0.weight': (256, 128, 1, 1)}
+        counted = {k: v for k, v in ours.items() if not k.endswith('num_batches_tracked')}
+        assert {k: v for k, v in counted.items() if plain.get(k) != v} == convs | norms | wider
+        assert len(convs | norms | wider) == 17
 
     def test_v1d_averages_before_the_shortcuts_convolution(self):
         keys = on_meta(ResNetV1d, 50, output_stride=8).state_dict()
@@ -151,9 +164,13 @@ class TestRates:
         (1259, dict(depth=101, output_stride=8, multi_grid=(1, 2, 4))),
         (1275, dict(depth=101, output_stride=8, multi_grid=(1, 2, 4), contract_dilation=False)),
         (1035, dict(depth=101, strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), multi_grid=(1, 2, 4))),
-        (1027, dict(depth=101, output_stride=8, style='caffe'))])
+        (1027, dict(depth=101, output_stride=8, style='caffe')),
+        # the wider stem of V1c and V1s reads 4 pixels more: 11 instead of 7
+        (431, dict(cls=ResNetV1s, depth=50, output_stride=8)), (975, dict(cls=ResNetV1s, depth=101, output_stride=8))])
     def test_receptive_fields(self, field, kwargs):
-        model = ResNet(in_channels=1, stem_channels=1, base_channels=1, out_indices=(3,), **kwargs).double().eval()
+        kwargs = dict(cls=ResNet) | kwargs
+        model = kwargs.pop('cls')(in_channels=1, stem_channels=2, base_channels=1, out_indices=(3,), **kwargs)
+        model.double().eval()
         for module in model.modules():
             if isinstance(module, nn.Conv2d):  # positive weights: no two paths cancel
                 nn.init.constant_(module.weight, 1 / module.weight[0].numel())
@@ -164,6 +181,31 @@ class TestRates:
         rows = x.grad[0, 0].any(1).nonzero().flatten()
         assert rows[-1] - rows[0] + 1 == field
         assert 0 < rows[0] and rows[-1] < 1440, 'the image is too small to see the whole field'
+
+
+class TestSizes:
+
+    @pytest.mark.parametrize('stride,size,out', [(8, 480, 60), (8, 512, 64), (8, 513, 65), (8, 520, 65), (8, 769, 97),
+                                                 (16, 512, 32), (16, 513, 33)])
+    @pytest.mark.parametrize('style', ['pytorch', 'caffe', 'slim'])
+    def test_published_ones(self, stride, size, out, style):
+        model = on_meta(ResNet, 50, output_stride=stride, style=style)
+        assert model(torch.empty(1, 3, size, size, device='meta'))[-1].shape == (1, 2048, out, out)
+
+    @pytest.mark.parametrize('size,out', [(321, 41), (240, 31), (241, 31), (160, 21), (161, 21), (505, 64), (513, 65)])
+    def test_with_pooling_that_rounds_up(self, size, out):
+        model = on_meta(ResNet, 101, output_stride=8, style='caffe', ceil_mode=True)
+        assert model(torch.empty(1, 3, size, size, device='meta'))[-1].shape == (1, 2048, out, out)
+
+    @pytest.mark.parametrize('size', [(33, 65), (32, 64)])
+    def test_rounding_up_changes_even_grids_alone(self, size):
+        x = torch.randn(1, 3, *size)
+        plain, up = (tiny(ceil_mode=ceil_mode, out_indices=(0,)).eval()(x)[0] for ceil_mode in (False, True))
+        h, w = plain.shape[-2:]
+        even = (size[0] + 1) // 2 % 2 == 0
+        assert up.shape[-2:] == ((h + 1, w + 1) if even else (h, w))
+        border = 3 * even  # the stage's three 3x3 convolutions carry the new row and column so far
+        torch.testing.assert_close(up[..., :h - border, :w - border], plain[..., :h - border, :w - border])
 
 
 class TestOneKnob:
@@ -283,7 +325,8 @@ class TestArguments:
         (dict(depth=50, output_stride=4), '8, 16 or 32'),
         (dict(depth=50, strides=(1, 2, 1)), 'each of the 4 stages'),
         (dict(depth=50, multi_grid=(1, 2)), 'each of the 3 blocks'),
-        (dict(depth=50, style='tf'), "'pytorch' or 'caffe'"),
+        (dict(depth=50, style='tf'), "'pytorch' or 'caffe' or 'slim'"),
+        (dict(depth=34, style='slim'), "needs bottlenecks, which depth=34 has not"),
         (dict(depth=50, num_stages=5), '1 to 4'),
         (dict(depth=50, num_stages=2), '0 to 1'),
         (dict(depth=50, frozen_stages=5), '-1 to 4'),

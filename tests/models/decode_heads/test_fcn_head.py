@@ -8,7 +8,8 @@ from segkit.registry import DECODE_HEADS
 
 def build(in_channels=6, channels=4, **cfg):
     cfg.setdefault('norm_cfg', dict(type='BN'))
-    return DECODE_HEADS.build(dict(type='FCNHead', in_channels=in_channels, channels=channels, num_classes=21, **cfg))
+    cfg.setdefault('num_classes', 21)
+    return DECODE_HEADS.build(dict(type='FCNHead', in_channels=in_channels, channels=channels, **cfg))
 
 
 def test_auxiliary_form_has_mmsegmentations_parameters_and_keys(mmseg_keys):
@@ -17,6 +18,26 @@ def test_auxiliary_form_has_mmsegmentations_parameters_and_keys(mmseg_keys):
     assert sum(p.numel() for p in head.parameters()) == 2_365_205
     wanted = {k.split('.', 1)[1]: v for k, v in mmseg_keys.items() if k.startswith('auxiliary_head.')}
     assert {k: tuple(v.shape) for k, v in head.state_dict().items()} == wanted
+
+
+@pytest.mark.filterwarnings('ignore:Unnecessary conv bias')
+def test_parameters_of_the_toolboxes_dsn_head():
+    cfg = dict(num_convs=1, concat_input=False, act_cfg=dict(type='LeakyReLU', negative_slope=0.01), num_classes=19)
+    with torch.device('meta'):
+        head = build(1024, 512, conv_bias=True, **cfg)
+        assert sum(p.numel() for p in build(1024, 512, **cfg).parameters()) == 4_729_875 - 512
+    assert sum(p.numel() for p in head.parameters()) == 4_729_875
+    assert [name for name, p in head.named_parameters()] == [
+        'conv_seg.weight', 'conv_seg.bias', 'convs.0.conv.weight', 'convs.0.conv.bias', 'convs.0.bn.weight',
+        'convs.0.bn.bias']
+    assert head.convs[0].activate.negative_slope == 0.01
+
+
+def test_what_the_dropout_drops():
+    assert type(build().dropout) is nn.Dropout2d
+    single = build(channel_dropout=False, dropout_ratio=0.3).dropout
+    assert type(single) is nn.Dropout and single.p == 0.3
+    assert build(channel_dropout=False, dropout_ratio=0).dropout is None
 
 
 @pytest.mark.parametrize('num_convs', [0, 1, 2, 3])

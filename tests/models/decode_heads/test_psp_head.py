@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from segkit.errors import ConfigError
@@ -22,6 +23,42 @@ def test_keys_and_scores_are_mmsegmentations(draw, mmseg_outputs, name, corners)
 def test_parameters_of_the_published_model():
     with torch.device('meta'):
         assert sum(p.numel() for p in build(2048, 512, num_classes=21).parameters()) == 23_084_565
+
+
+TOOLBOX = dict(pool_first=True, act_cfg=dict(type='LeakyReLU', negative_slope=0.01), align_corners=True)
+
+
+def test_parameters_of_the_toolbox():
+    with torch.device('meta'):
+        head = build(2048, 512, num_classes=19, **TOOLBOX)
+    assert sum(p.numel() for p in head.parameters()) == 23_083_539
+    assert type(head.dropout) is nn.Dropout2d and head.dropout.p == 0.1
+
+
+def test_the_toolboxes_form_step_by_step(draw):
+    head = draw.weights(build(**TOOLBOX)).eval()
+    state, (x,) = head.state_dict(), draw.feats(5, (2, 16, 9, 7))
+
+    def layer(x, name, padding=0):
+        x = F.conv2d(x, state[f'{name}.conv.weight'], padding=padding)
+        norm = (state[f'{name}.bn.{key}'] for key in ('running_mean', 'running_var', 'weight', 'bias'))
+        return F.leaky_relu(F.batch_norm(x, *norm, eps=1e-5), 0.01)
+
+    parts = [F.interpolate(layer(F.adaptive_avg_pool2d(x, cells), f'psp_modules.{i}.1'), (9, 7), mode='bilinear',
+                           align_corners=True) for i, cells in enumerate((1, 2, 3, 6))]
+    out = layer(torch.cat([*parts, x], 1), 'bottleneck', padding=1)
+    wanted = F.conv2d(out, state['conv_seg.weight'], state['conv_seg.bias'])
+    torch.testing.assert_close(head((x,)), wanted)
+    assert (out < 0).any()
+
+
+def test_pool_first_is_a_permutation_of_the_bottlenecks_inputs():
+    last, first = build().eval(), build(pool_first=True).eval()
+    state = last.state_dict()
+    weight = state['bottleneck.conv.weight']
+    first.load_state_dict({**state, 'bottleneck.conv.weight': torch.cat([weight[:, 16:], weight[:, :16]], dim=1)})
+    feats = (torch.randn(2, 16, 9, 9),)
+    torch.testing.assert_close(first(feats), last(feats))
 
 
 def test_a_level_is_the_mean_of_its_cells():

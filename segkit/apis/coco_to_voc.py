@@ -1,0 +1,149 @@
+"""COCO's instances as VOC-class masks in VOC's layout; the body of tools/dataset_converters/coco_to_voc.py."""
+import os
+import os.path as osp
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import Optional
+
+import numpy as np
+
+from segkit.datasets.check import check_dataset
+from segkit.datasets.coco_annotations import require_instances_file
+from segkit.datasets.coco_voc_dataset import COCOVOCDataset
+from segkit.datasets.listing import shorten
+from segkit.datasets.parallel import in_pieces, map_in_order
+from segkit.datasets.progress import show_progress
+from segkit.datasets.transforms.image_file import decode_mask, read_bytes
+from segkit.errors import ConfigError, DataError
+from segkit.evaluation.palette_png import write_palette_png
+
+MASKS, LISTS = 'SegmentationClass', 'ImageSets/Segmentation'
+AT_ONCE = 50  # masks that a process gets
+SUFFIX = '.jpg'
+
+
+def convert(in_dir: str, out_dir: str, splits: Optional[Sequence[str]] = None, rule: str = 'gluoncv',
+            min_pixels: Optional[int] = 1000, cache_dir: Optional[str] = None,
+            processes: Optional[int] = None) -> dict[str, int]:
+    """Write the masks of each split into SegmentationClass, and its names into ImageSets/Segmentation/<split>.txt.
+
+    All annotations and photos are looked at before the first mask is written. Masks that are there already, whole and
+    with the same labels, are left; a list is written when all its masks are there. Where ``out_dir`` is another folder
+    than ``in_dir``, the folders of photos are linked there.
+
+    Args:
+        in_dir: COCO's folder: annotations/instances_<split>.json, and the photos in <split>/.
+        out_dir: The folder to write to; it may be ``in_dir``.
+        splits: Such as ['train2017', 'val2017']; None takes all whose annotations are there.
+        rule, min_pixels, cache_dir: As for :class:`COCOVOCDataset`.
+        processes: As for :func:`map_in_order`.
+
+    Returns:
+        How many photos each split has.
+
+    Raises:
+        ConfigError, DataError: As :class:`COCOVOCDataset` and :func:`check_dataset` do; also if something else is in
+            the way, or two photos would have the same mask.
+    """
+    if processes is not None and processes < 1:
+        raise ConfigError(f'--processes is at least 1; got {processes}.')
+    annotations = osp.join(in_dir, 'annotations')
+    if not osp.isdir(annotations):
+        holds = f'holds {shorten(sorted(os.listdir(in_dir))) or "nothing"}' if osp.isdir(in_dir) else 'does not exist'
+        raise DataError(f'{in_dir} {holds}.\nName the folder with annotations/ and the photos of each split as IN.')
+    splits = _splits_in(annotations) if splits is None else list(splits)
+    for split in splits:  # before the first of them is painted
+        require_instances_file(osp.join(annotations, f'instances_{split}.json'))
+        if not osp.isdir(osp.join(in_dir, split)):
+            raise DataError(f'The photos of {split} are missing: there is no folder {osp.join(in_dir, split)}.\n'
+                            'Unpack them there, or name the splits that you have (--splits).')
+    datasets = {split: COCOVOCDataset(
+        ann_file=f'annotations/instances_{split}.json', data_root=in_dir, data_prefix=dict(img_path=split), rule=rule,
+        min_pixels=min_pixels, cache_dir=cache_dir, processes=processes) for split in splits}
+    for split, dataset in datasets.items():
+        print(f'{split}: {check_dataset(dataset)}', flush=True)
+    names = {split: _names(dataset) for split, dataset in datasets.items()}
+    every = [name for of_split in names.values() for name in of_split]
+    if len(set(every)) < len(every):
+        twice = Counter(every).most_common(1)[0][0]
+        raise DataError(f'Two photos are called {twice}; each would need the mask {MASKS}/{twice}.png.\n'
+                        'Convert the splits into folders of their own (--splits).')
+    if osp.realpath(in_dir) != osp.realpath(out_dir):
+        for split in splits:
+            _link(osp.join(out_dir, split), osp.abspath(osp.join(in_dir, split)))
+    for split, dataset in datasets.items():
+        for folder in {osp.dirname(name) for name in names[split]}:
+            os.makedirs(osp.join(out_dir, MASKS, folder), exist_ok=True)
+        pairs = ((dataset.get_data_info(i)['seg_map_path'], osp.join(out_dir, MASKS, f'{name}.png'))
+                 for i, name in enumerate(names[split]))
+        work = partial(_write_masks, palette=dataset.metainfo['palette'])
+        bar = iter(show_progress(range(len(dataset)), f'masks of {split}'))
+        new = mended = 0
+        for done, written, of_them_bad in map_in_order(work, in_pieces(pairs, AT_ONCE), processes):
+            new, mended = new + written, mended + of_them_bad
+            for _ in islice(bar, done):
+                pass
+        next(bar, None)
+        _write_list(osp.join(out_dir, LISTS, f'{split}.txt'), names[split])
+        print(f'{split}: {new} masks written, {len(dataset) - new} were there'
+              + (f'; {mended} of the written ones were there with other labels or damaged' if mended else ''))
+    return {split: len(dataset) for split, dataset in datasets.items()}
+
+
+def _splits_in(annotations: str) -> list[str]:
+    files = sorted(name for name in os.listdir(annotations)
+                   if name.startswith('instances_') and name.endswith('.json'))
+    if not files:
+        raise DataError(f'{annotations} holds no instances_<split>.json; it holds: '
+                        f'{shorten(sorted(os.listdir(annotations))) or "nothing"}.\n'
+                        "COCO's annotations_trainval2017.zip has them.")
+    return [name.removeprefix('instances_').removesuffix('.json') for name in files]
+
+
+def _names(dataset: COCOVOCDataset) -> list[str]:
+    """The names of the photos, without suffix."""
+    files = [osp.relpath(dataset.get_data_info(i)['img_path'], dataset.data_prefix['img_path'])
+             for i in range(len(dataset))]
+    other = next((name for name in files if not name.endswith(SUFFIX)), None)
+    if other is not None:
+        raise DataError(f"The photo {other} of {dataset.ann_file} does not end with {SUFFIX}, as photos of VOC's "
+                        'layout do.\nTrain from the annotations themselves (COCOVOCDataset).')
+    return [name.removesuffix(SUFFIX) for name in files]
+
+
+def _link(path: str, target: str) -> None:
+    os.makedirs(osp.dirname(path), exist_ok=True)
+    if osp.lexists(path):
+        if osp.realpath(path) != osp.realpath(target):
+            raise DataError(f'{path} is there and is not {target}.\nMove it away, or name another OUT.')
+        return
+    os.symlink(target, path)
+
+
+def _write_masks(pairs: Sequence[tuple[str, str]], palette: list) -> tuple[int, int, int]:
+    """Write the masks that are not there: how many were looked at, written, and written in place of wrong ones."""
+    written = wrong = 0
+    for source, path in pairs:
+        labels = decode_mask(read_bytes(source), source)
+        there = osp.lexists(path)
+        if there and _holds(path, labels):
+            continue
+        write_palette_png(path, labels, palette)
+        written, wrong = written + 1, wrong + there
+    return len(pairs), written, wrong
+
+
+def _holds(path: str, labels: np.ndarray) -> bool:
+    try:
+        return np.array_equal(decode_mask(read_bytes(path), path), labels)
+    except DataError:
+        return False
+
+
+def _write_list(path: str, names: Sequence[str]) -> None:
+    os.makedirs(osp.dirname(path), exist_ok=True)
+    with open(f'{path}.part', 'w', encoding='utf-8') as file:
+        file.writelines(f'{name}\n' for name in names)
+    os.replace(f'{path}.part', path)

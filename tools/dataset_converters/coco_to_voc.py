@@ -1,0 +1,42 @@
+"""Write COCO's instances as masks of PASCAL VOC's classes, palette PNG in VOC's layout.
+
+Training needs no conversion: COCOVOCDataset reads instances_<split>.json itself, and gives the same labels.
+"""
+import argparse
+
+
+def parse_args(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example: python tools/dataset_converters/coco_to_voc.py data/coco data/coco_voc --splits train2017\n'
+               'A second run goes on where the first one was stopped, and mends masks that were changed since.')
+    parser.add_argument('in_dir', help='folder with annotations/instances_<split>.json and the photos in <split>/')
+    parser.add_argument('out_dir', help='folder for SegmentationClass and ImageSets/Segmentation/<split>.txt; '
+                                        'it may be the same, else the photos are linked there')
+    parser.add_argument('--splits', nargs='+', metavar='SPLIT',
+                        help='such as train2017 val2017 (default: all there are)')
+    parser.add_argument('--rule', choices=('gluoncv', 'torchvision'), default='gluoncv',
+                        help='where instances overlap the first one counts, or the label is 255 (default: %(default)s)')
+    parser.add_argument('--min-pixels', type=int, default=1000,
+                        help="keep photos with more pixels of VOC's classes than that; for torchvision the areas that "
+                             'the annotations state are added up; -1 keeps all (default: %(default)s)')
+    parser.add_argument('--cache-dir', help='folder for the painted masks (default: ~/.cache/segkit/coco_masks)')
+    parser.add_argument('--processes', type=int, help='how many (default: one for each core, 16 at most)')
+    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> None:
+    args = parse_args(argv)
+    from segkit.apis.coco_to_voc import convert
+
+    sizes = convert(args.in_dir, args.out_dir, args.splits, args.rule, args.min_pixels, args.cache_dir, args.processes)
+    for split, size in sizes.items():
+        print(f"{size} photos: dict(type='PascalVOCDataset', data_root='{args.out_dir}', "
+              f"ann_file='ImageSets/Segmentation/{split}.txt',\n"
+              f"    data_prefix=dict(img_path='{split}', seg_map_path='SegmentationClass'))")
+
+
+if __name__ == '__main__':
+    from segkit.apis.cli import run
+    run(main)
