@@ -1,9 +1,8 @@
-"""Whose weights a file holds, told by the names of its keys, and other names for our keys."""
+"""Whose weights a file holds, told by the names of its keys, and other forms of a ResNet's stem."""
 import re
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
 
-Value = TypeVar('Value')
+from torch import Tensor
 
 # A pattern that only keys of one kind of file have, and what that file is; the most telling ones first.
 LAYOUTS = (
@@ -32,7 +31,7 @@ DEEP_STEMS = {
 }
 
 
-def with_own_stem(weights: Mapping[str, Value]) -> dict[str, Value]:
+def with_own_stem(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a ResNet, its deep stem under our names where it has MIT's or GluonCV's."""
     names = next((names for key, names in DEEP_STEMS.items() if key in weights), {})
     pairs = ((key, next((old for old in names if key.startswith(old)), '')) for key in weights)
@@ -43,3 +42,14 @@ def layout_of(keys: Iterable[str]) -> str:
     """What file has such keys; empty where they are of no kind that is known here."""
     keys = list(keys)
     return next((name for pattern, name in LAYOUTS if any(re.match(pattern, key) for key in keys)), '')
+
+
+def with_stem_bias_in_mean(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a ResNet, the bias of its first convolution taken into the mean that is subtracted behind it.
+
+    Caffe's ResNet has such a bias, in which the batch norm leaves no effect but this one.
+    """
+    weights = dict(weights)
+    if 'bn1.running_mean' in weights and 'conv1.bias' in weights:
+        weights['bn1.running_mean'] = weights['bn1.running_mean'] - weights.pop('conv1.bias')
+    return weights

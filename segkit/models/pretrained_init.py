@@ -7,7 +7,7 @@ from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZER
 from torch import nn
 
 from segkit.checkpoint import load_file, load_weights, state_dict_of
-from segkit.checkpoint.layouts import with_own_stem
+from segkit.checkpoint.layouts import with_own_stem, with_stem_bias_in_mean
 from segkit.errors import CheckpointError
 from segkit.registry import WEIGHT_INITIALIZERS
 
@@ -22,7 +22,9 @@ class Pretrained:
 
     Reference: MMEngine's ``Pretrained``, whose fields these are. It differs in that a difference of keys or shapes
     is an error, except for the classifier (``fc``) of an ImageNet model and for stages that the module names in
-    its attribute ``unbuilt``; and it knows the names that MIT and GluonCV have for the convolutions of a deep stem.
+    its attribute ``unbuilt``. It knows the names that MIT and GluonCV have for the convolutions of a deep stem, and
+    takes the bias that Caffe's ResNets have in their first convolution (``open-mmlab://detectron2/resnet50_caffe``)
+    into the running mean of the batch norm behind it, which is the same function.
 
     Args:
         checkpoint: A file, an http(s) address, ``torchvision://resnet50``, ``open-mmlab://resnet50_v1c`` or
@@ -58,8 +60,11 @@ class Pretrained:
                 raise CheckpointError(f"{self.checkpoint} has no key that begins with '{prefix}' (init_cfg.prefix); "
                                       f"its keys begin with {', '.join(beginnings[:8])}.")
             weights = part
-        if 'stem.0.weight' in module.state_dict():
+        own = module.state_dict()
+        if 'stem.0.weight' in own:
             weights = with_own_stem(weights)
+        elif 'bn1.running_mean' in own and 'conv1.bias' not in own:
+            weights = with_stem_bias_in_mean(weights)
         unused = CLASSIFIER + tuple(getattr(module, 'unbuilt', ()))
         report = load_weights(module, weights, allow_unexpected=unused, source=self.checkpoint)
         print_log(f'{type(module).__name__}: {len(report.fitting)} tensors from {self.checkpoint}', 'current')

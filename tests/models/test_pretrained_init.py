@@ -101,6 +101,18 @@ def test_other_names_of_a_deep_stem(tmp_path, cls, names):
     assert_equal(model, small(cls))
 
 
+def test_the_bias_of_caffes_first_convolution_moves_the_mean(tmp_path):
+    model, bias = small().double().eval(), torch.linspace(-1, 1, 8, dtype=torch.float64)
+    path = imagenet(model, tmp_path / 'x.pth', **{'conv1.bias': bias})
+    start = small(seed=1, style='caffe', init_cfg=dict(type='Pretrained', checkpoint=path)).double().eval()
+    start.init_weights()
+    model.conv1.bias = nn.Parameter(bias)
+    img = torch.randn(1, 3, 33, 33, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(start(img)[-1], model(img)[-1])
+    assert torch.equal(start.bn1.running_mean, -bias) and start.conv1.bias is None
+
+
 class TestAWrongFile:
 
     def fails(self, model: nn.Module, match: str) -> None:

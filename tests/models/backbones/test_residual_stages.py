@@ -75,6 +75,31 @@ def test_strides_reached_at_each_stage(cls, style, stride, first, slim):
     assert [(256 / out.shape[2], 512 / out.shape[3]) for out in outs] == [(s, s) for s in expected]
 
 
+@pytest.mark.parametrize('stride,size,out', [(8, 480, 60), (8, 512, 64), (8, 513, 65), (8, 520, 65), (8, 769, 97),
+                                             (16, 512, 32), (16, 513, 33)])
+@pytest.mark.parametrize('cls,style', PLACES)
+def test_published_sizes(stride, size, out, cls, style):
+    model = on_meta(cls, output_stride=stride, style=style)
+    assert model(torch.empty(1, 3, size, size, device='meta'))[-1].shape == (1, 2048, out, out)
+
+
+@pytest.mark.parametrize('size,out', [(321, 41), (240, 31), (241, 31), (160, 21), (161, 21), (505, 64), (513, 65)])
+def test_sizes_of_deeplabv2(size, out):
+    model = on_meta(output_stride=8, style='caffe', ceil_mode=True)
+    assert model(torch.empty(1, 3, size, size, device='meta'))[-1].shape == (1, 2048, out, out)
+
+
+@pytest.mark.parametrize('size', [(33, 65), (32, 64)])
+def test_pooling_that_rounds_up_changes_even_grids_alone(size):
+    x = torch.randn(1, 3, *size, dtype=torch.float64)
+    plain, up = (tiny(ceil_mode=ceil_mode, out_indices=(0,))(x)[0] for ceil_mode in (False, True))
+    h, w = plain.shape[-2:]
+    even = (size[0] + 1) // 2 % 2 == 0
+    assert up.shape[-2:] == ((h + 1, w + 1) if even else (h, w))
+    border = 3 * even  # the stage's three 3x3 convolutions carry the new row and column so far
+    torch.testing.assert_close(up[..., :h - border, :w - border], plain[..., :h - border, :w - border])
+
+
 @pytest.mark.parametrize('cls', [ResNet, ResNetV2])
 def test_the_places_share_weights_but_not_the_function(cls):
     styles = [style for kind, style in PLACES if kind is cls]
