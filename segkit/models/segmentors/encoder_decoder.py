@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from segkit import ops
 from segkit.errors import ConfigError, DataError, refuse_signature, refuse_uncalled
 from segkit.models.layers.sync_batch_norm import SyncBatchNorm
+from segkit.models.segmentors.original_size import at_original
 from segkit.models.segmentors.part_configs import backbone_config, head_config
 from segkit.models.segmentors.prediction_settings import DEFAULTS as TEST_DEFAULTS
 from segkit.models.segmentors.prediction_settings import checked_test_cfg
@@ -28,7 +29,6 @@ UNCALLED = dict(
     _decode_head_forward_train=LOSS, _auxiliary_head_forward_train=LOSS, forward_train=LOSS, simple_test=SCORES,
     _forward='Write forward(inputs, data_samples, labels, mode).',
     _init_decode_head='Write __init__.', _init_auxiliary_head='Write __init__.')
-FLIPPED_AXES = {'horizontal': (-1,), 'vertical': (-2,), 'diagonal': (-2, -1)}
 
 
 @MODELS.register_module()
@@ -167,7 +167,12 @@ class EncoderDecoder(BaseModel):
             return self.loss(inputs, data_samples, labels)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
-        return self.decode_head(self.backbone(inputs))
+        return self.scores(inputs, [self.decode_head])[0]
+
+    def scores(self, inputs: Tensor, heads: Sequence[nn.Module]) -> list[Tensor]:
+        """Scores (N, K, h, w) of each of the heads, at the head's size, for a batch (N, 3, H, W)."""
+        feats = self.backbone(inputs)
+        return [head(feats) for head in heads]
 
     def loss(self, inputs: Tensor, data_samples: Optional[list] = None, labels: Optional[Tensor] = None) -> dict:
         """The losses of every head, such as 'decode.loss_ce' and 'aux.loss_ce', and the logged accuracies.
@@ -183,6 +188,10 @@ class EncoderDecoder(BaseModel):
         if labels is None:
             labels = torch.cat([sample.gt_sem_seg.data for sample in data_samples]).long()
         self.check_batch_size(len(inputs))
+        return self.losses_of(inputs, labels)
+
+    def losses_of(self, inputs: Tensor, labels: Tensor) -> dict:
+        """The same for a batch (N, 3, H, W) and its labels (N, H, W)."""
         feats = self.backbone(inputs)
         return {f'{name}.{key}': value for _, name, head in self._heads()
                 for key, value in head.loss(feats, labels).items()}
@@ -237,7 +246,7 @@ class EncoderDecoder(BaseModel):
         for index, sample in enumerate(data_samples):
             labels = _labels_of(sample).to(inputs.device)
             for (_, name, head), logits in zip(heads, parts):
-                logits = self._at_original(logits[index:index + 1], inputs.shape[-2:], sample, head.align_corners)
+                logits = at_original(logits[index:index + 1], inputs.shape[-2:], sample, head.align_corners)
                 if head is self.decode_head:
                     self.write_prediction(sample, logits[0], ops.predicted_classes(logits[0], head.threshold))
                 for key, value in head.losses_only(logits, labels).items():
@@ -264,33 +273,17 @@ class EncoderDecoder(BaseModel):
         """
         logits, = self._input_logits(inputs, [self.decode_head])
         for sample, one in zip(data_samples, logits.split(1)):
-            yield self._at_original(one, inputs.shape[-2:], sample, self.align_corners)[0]
-
-    @staticmethod
-    def _at_original(logits: Tensor, size: tuple[int, int], sample: SegDataSample, align_corners: bool) -> Tensor:
-        """Scores (1, K, h, w) of an image whose input has the given size, at the image's original size."""
-        # Two steps, first to the network's input and from there to the photo, as MMSegmentation does: one step
-        # gives other classes in 0.07 % of the pixels. One image at a time, so that one full-size map exists.
-        meta = sample.metainfo
-        logits = ops.resize_logits(logits, tuple(size), align_corners)
-        height, width = meta.get('img_shape', size)[:2]
-        _refuse_pad(meta, (height, width))
-        logits = logits[..., :height, :width]
-        if meta.get('flip'):
-            logits = logits.flip(FLIPPED_AXES[meta['flip_direction']])
-        return ops.resize_logits(logits, meta.get('ori_shape', (height, width))[:2], align_corners)
+            yield at_original(one, inputs.shape[-2:], sample, self.align_corners)[0]
 
     def _input_logits(self, inputs: Tensor, heads: list[nn.Module]) -> Sequence[Tensor]:
         """Scores (N, K, h, w) of each head: at the head's size in mode 'whole', at the input's in mode 'slide'."""
         with self._test_stride():
             if self.test_cfg['mode'] == 'whole':
-                feats = self.backbone(inputs)
-                return [head(feats) for head in heads]
+                return self.scores(inputs, heads)
 
             def score(window: Tensor) -> Tensor:
-                feats = self.backbone(window)
-                return torch.cat([ops.resize_logits(head(feats), window.shape[-2:], head.align_corners)
-                                  for head in heads], dim=1)
+                return torch.cat([ops.resize_logits(logits, window.shape[-2:], head.align_corners)
+                                  for head, logits in zip(heads, self.scores(window, heads))], dim=1)
 
             channels = [head.out_channels for head in heads]
             return slide(score, inputs, self.test_cfg['crop_size'], self.test_cfg['stride'], sum(channels)).split(
@@ -314,18 +307,6 @@ class EncoderDecoder(BaseModel):
             self.backbone.set_output_stride(old_stride)
             if old_dilations is not None:
                 head.set_dilations(old_dilations)
-
-
-def _refuse_pad(meta: dict, padded: tuple[int, int]) -> None:
-    """Raise ConfigError where the transform Pad enlarged a photo, since its share would be squeezed into the photo."""
-    if 'pad_shape' not in meta or 'ori_shape' not in meta:
-        return
-    scales = tuple(meta.get('scale_factor', (1, 1)))[::-1]  # (w, h) there
-    if padded != tuple(round(side * scale) for side, scale in zip(meta['ori_shape'], scales)):
-        raise ConfigError(
-            f"Pad made {meta.get('img_path')} {padded[0]}x{padded[1]} (h, w) in a test pipeline, and nothing tells "
-            'where the photo lies in it.\nTake Pad out of the pipeline. What pads and cuts it off again:\n'
-            'model.data_preprocessor.test_cfg=dict(size=(h, w)) or dict(size_divisor=n)')
 
 
 def _labels_of(sample: SegDataSample) -> Tensor:

@@ -64,3 +64,5 @@ def _check_stride(cfg: dict, backbone: nn.Module, decode_head: nn.Module, own_di
         raise ConfigError(f"model.test_cfg.output_stride={cfg['output_stride']}: the decode head's dilations are given "
                           f'as {decode_head.dilations}.\nGive model.test_cfg.dilations for this stride too, or leave '
                           'model.decode_head.dilations out.')
+    else:
+        decode_head.dilations_at(cfg['output_stride'])  # raises where it knows none
