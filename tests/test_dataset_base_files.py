@@ -38,7 +38,9 @@ def shrink(node) -> None:
         if node.get('type') == 'RandomCrop':
             node['crop_size'] = CROP
         if node.get('type') in ('Resize', 'RandomResize') and 'scale' in node:
-            node['scale'] = tuple(min(side, 64) for side in node['scale'])
+            pairs = [node['scale']] if isinstance(node['scale'][0], int) else node['scale']
+            pairs = [tuple(min(side, 64) for side in pair) for pair in pairs]
+            node['scale'] = pairs[0] if len(pairs) == 1 else pairs
         for one in node.values():
             shrink(one)
 

@@ -28,7 +28,7 @@ from segkit.engine import (
     run_start,
     run_state,
 )
-from segkit.engine.checks import cross_checks, run_arguments
+from segkit.engine.checks import cross_checks, frozen_norms, run_arguments
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
 from segkit.engine.full_disk import full_disk_explained
@@ -238,6 +238,8 @@ class SegRunner(Runner):
         cross_checks.check_num_classes(run_state.bare(self.model), loop.dataloader.dataset, short)
         if short == 'train':
             cross_checks.check_smallest_batch(run_state.bare(self.model), loop.dataloader)
+            if line := frozen_norms.moving(run_state.bare(self.model)):
+                self.logger.warning(line)
         elif short == 'val' and isinstance(self._train_loop, BaseLoop):
             line = cross_checks.same_files(self._train_loop.dataloader.dataset, loop.dataloader.dataset)
             if line is not None:

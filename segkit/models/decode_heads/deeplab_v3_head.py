@@ -1,4 +1,5 @@
 """The projection form of the DeepLabV3 head."""
+import warnings
 from typing import Optional, Sequence
 
 from mmcv.cnn import ConvModule
@@ -39,6 +40,7 @@ class DeepLabV3Head(BasePyramidHead):
         conv_bias: Whether the convolutions in front of a normalisation have a bias.
         dropout_ratio: Share set to 0 in front of the classifier, 0 to 1.
         channel_dropout: Whether ``dropout_ratio`` drops whole channels instead of single values.
+        first_kernel: Side of the kernel of the branch of rate 1, 1 or 3 pixels.
         **kwargs: As for :class:`BaseDecodeHead`.
 
     Shape:
@@ -60,16 +62,19 @@ class DeepLabV3Head(BasePyramidHead):
                  conv_bias: bool = False,
                  dropout_ratio: float = 0.0,
                  channel_dropout: bool = False,
+                 first_kernel: int = 1,
                  **kwargs) -> None:
         branch_channels = branch_channels or channels
-        super().__init__(in_channels, channels, dilations=dilations, branch_channels=branch_channels,
-                         branch_bias=conv_bias, dropout_ratio=dropout_ratio, **kwargs)
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='Unnecessary conv bias')  # it was asked for
+            super().__init__(in_channels, channels, dilations=dilations, branch_channels=branch_channels,
+                             branch_bias=conv_bias, first_kernel=first_kernel, dropout_ratio=dropout_ratio, **kwargs)
+            layers = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg,
+                          bias=conv_bias or self.norm_cfg is None)
+            self.project = ConvModule((len(self.dilations) + 1) * branch_channels, channels, 1, **layers)
+            self.block = ConvModule(channels, channels, 3, padding=1, **layers) if block else nn.Identity()
         self.pool_first = pool_first
-        layers = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg,
-                      bias=conv_bias or self.norm_cfg is None)
-        self.project = ConvModule((len(self.dilations) + 1) * branch_channels, channels, 1, **layers)
         self.project_dropout = nn.Dropout(project_dropout)
-        self.block = ConvModule(channels, channels, 3, padding=1, **layers) if block else nn.Identity()
         if dropout_ratio > 0 and not channel_dropout:
             self.dropout = nn.Dropout(dropout_ratio)
 

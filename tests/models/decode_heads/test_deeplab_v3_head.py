@@ -19,7 +19,6 @@ TOOLBOX = dict(PAPER, branch_channels=256, channels=512, dropout_ratio=0.1, chan
                act_cfg=dict(type='LeakyReLU', negative_slope=0.01), align_corners=True)
 
 
-@pytest.mark.filterwarnings('ignore:Unnecessary conv bias')
 @pytest.mark.parametrize('cfg, num_classes, wanted', [
     (dict(), 21, 16_130_837),  # torchvision
     (dict(dropout_ratio=0.1, align_corners=True), 21, 16_130_837),  # GluonCV
@@ -57,7 +56,6 @@ def test_dropouts():
     assert type(build(dropout_ratio=0.1, channel_dropout=True).dropout) is nn.Dropout2d
 
 
-@pytest.mark.filterwarnings('ignore:Unnecessary conv bias')
 def test_activation_and_bias():
     modules = list(build(**VORTEX).modules())
     assert not any(isinstance(m, nn.ReLU) for m in modules)

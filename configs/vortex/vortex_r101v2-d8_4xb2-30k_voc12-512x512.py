@@ -1,0 +1,23 @@
+"""Vortex pooling, ResNetV2-101, output stride 8, PASCAL VOC 2012, phase 2 of 2: batch norm frozen.
+
+It starts from the last checkpoint of phase 1, in work_dirs/vortex_r101v2-d16_4xb4-30k_voc12aug-512x512.
+
+Protocol:
+    Source: MTCloudVision/deeplabv3-mxnet_gluon (Deeplab_V3 gluon) with its option for Vortex pooling
+    Split: VOC train, 1,464 photos; scored on VOC val, 1,449 photos
+    Resize: training to a short side of 260 to 1040; evaluation none, padded to 512x512 for the network
+    Output stride: 8
+    Test-time fusion: none
+    Batch norm: frozen: running statistics are used and kept, factors do not learn
+    Batch: 8 = 4 processes x 2
+    Published: pixel accuracy about 96 %, mIoU about 77, on VOC val, with ResNet-50; not said whether by ASPP or Vortex
+    Not comparable: it trains this phase on trainval, so that every photo of val is a training photo; its frozen batch
+        norm still normalises by each batch; its last stage at stride 8 runs rate 1 by a slip, here 4, 8, 16 as meant;
+        labels, loss and evaluation as in phase 1
+
+Command: tools/dist_train.sh configs/vortex/vortex_r101v2-d8_4xb2-30k_voc12-512x512.py 4
+Score here: not yet run.
+"""
+_base_ = ['./vortex_r50v2-d8_4xb2-30k_voc12-512x512.py']
+load_from = 'work_dirs/vortex_r101v2-d16_4xb4-30k_voc12aug-512x512'
+model = dict(backbone=dict(depth=101))

@@ -1,0 +1,24 @@
+"""Vortex pooling, ResNetV2-50, output stride 16, PASCAL VOC 2012 with SBD, phase 1 of 2: batch norm learns.
+
+Protocol:
+    Source: MTCloudVision/deeplabv3-mxnet_gluon (Deeplab_V3 gluon) with its option for Vortex pooling
+    Split: 10,582 photos of VOC train and SBD without VOC val; scored on VOC val, 1,449 photos
+    Resize: training to a short side of 260 to 1040; evaluation none, padded to 512x512 for the network
+    Output stride: 16
+    Test-time fusion: none
+    Batch norm: learns, over the 16 images of a batch
+    Batch: 16 = 4 processes x 4
+    Published: pixel accuracy about 95 %, mIoU about 73, on VOC val, with ResNet-50; not said whether by ASPP or Vortex
+    Not comparable: its code trains on trainval, photos of val among them, though its comment says train_aug first; the
+        published figures are read off that; padded and turned-in labels are background there and void here; its mean
+        loss counts void pixels as 0, here they are left out; its evaluation masks real pixels and scores padding, since
+        width and height are swapped, and leaves out the last incomplete batch; batch norm is not synchronised there
+
+Command: tools/dist_train.sh configs/vortex/vortex_r50v2-d16_4xb4-30k_voc12aug-512x512.py 4
+Score here: not yet run.
+"""
+_base_ = [
+    '../_base_/models/vortex_r50v2-d16.py', '../_base_/datasets/pascal_voc12_aug_vortex_512x512.py',
+    '../_base_/default_runtime.py', '../_base_/schedules/schedule_30k.py'
+]
+optim_wrapper = dict(optimizer=dict(weight_decay=0.0002))
