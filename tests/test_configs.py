@@ -61,8 +61,10 @@ def test_says_what_run_it_records(path: Path):
 @pytest.mark.parametrize('path', CONCRETE, ids=name)
 def test_loads_and_builds(path: Path):
     cfg = load_config(path)
+    each = cfg.optim_wrapper.get('accumulative_counts', 1)  # iterations of an update
     for scheduler in cfg.param_scheduler:
-        assert 'end' not in scheduler or scheduler.end == cfg.train_cfg.max_iters + 1
+        assert 'end' not in scheduler or (
+            scheduler.begin, scheduler.end) == (each - 1, cfg.train_cfg.max_iters + each)
     crops = [t.crop_size for t in cfg.train_dataloader.dataset.pipeline if t.type == 'RandomCrop']
     assert crops == [cfg.model.data_preprocessor.size]
     with torch.device('meta'):
@@ -81,7 +83,8 @@ def test_states_the_total_batch_of_its_name(path: Path):
     cfg = load_config(path)
     processes, size = map(int, re.search(r'_(\d+)xb(\d+)-', path.name).groups())
     assert cfg.train_dataloader.batch_size == size
-    assert cfg.auto_scale_lr == dict(base_batch_size=processes * size, enable=False)
+    accumulated = cfg.optim_wrapper.get('accumulative_counts', 1)
+    assert cfg.auto_scale_lr == dict(base_batch_size=processes * size * accumulated, enable=False)
     doc = ast.get_docstring(ast.parse(path.read_text()))
     command = re.search(r'^Command: tools/dist_train.sh \S+ (\d+)', doc, re.M)
     assert (int(command[1]) if command else 1) == processes

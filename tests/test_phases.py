@@ -1,4 +1,4 @@
-"""The two systems trained in two phases: their networks as written out in the sources, their rates, and both phases run."""
+"""The two systems trained in two phases: their networks and rates as in the sources, and both phases run."""
 from pathlib import Path
 
 import pytest

@@ -30,7 +30,7 @@ def read_instances(path: str) -> list[Photo]:
     """Read all photos of an instances file, each with its instances of VOC's 20 categories.
 
     Photos and instances keep the file's order, which is that of pycocotools' ``COCO(path).imgToAnns``. While the text
-    is parsed, each annotation is cut down to what is needed, so that train2017 (448 MB) takes 1 GB and not 4.
+    is parsed, each annotation is cut down to what is needed: 2.3 bytes of memory a byte of the file instead of 5.7.
 
     Args:
         path: The file.

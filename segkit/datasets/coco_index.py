@@ -95,7 +95,7 @@ def require_index(ann_file: str, rule: str, folder: Optional[str] = None, proces
     path = os.path.abspath(os.path.join(folder, f'{stem}{key}.masks'))
     try:
         return open_index(path, facts)
-    except (FileNotFoundError, DamagedIndexError):
+    except (OSError, DamagedIndexError):
         pass  # looked at again below, where no other process works on it
     try:
         os.makedirs(folder, exist_ok=True)
@@ -107,7 +107,7 @@ def require_index(ann_file: str, rule: str, folder: Optional[str] = None, proces
                 found = open_index(path, facts)
     except OSError as error:
         raise DataError(f'The masks of {ann_file} cannot be kept in {folder}: {error.strerror or error}.\n'
-                        'Name another folder with cache_dir (200 to 300 MB for train2017).') from error
+                        'Name another folder with cache_dir (160 MB for train2017).') from error
     return found
 
 

@@ -44,7 +44,7 @@ class CocoMaskBackend(BaseStorageBackend):
             raise DataError(f"Cannot read '{filepath}': {getattr(error, 'strerror', 'no such photo')}.\n"
                             'A new run makes its file anew if it was deleted.') from error
 
-    def get_text(self, filepath: str) -> str:
+    def get_text(self, filepath: str, encoding: str = 'utf-8') -> str:
         """Masks are no text."""
         raise DataError(f'{filepath} is a mask, no text.')
 

@@ -23,8 +23,8 @@ class COCOVOCDataset(BaseSegDataset):
     choice of photos). Chen et al., Rethinking Atrous Convolution (arXiv 1706.05587), section 4.3, pretrains on about
     60,000 photos by a third rule. COCO's other 60 categories are background.
 
-    The masks are painted once for each file and rule, in several processes, into one file in a cache folder (about 2 KB
-    a photo); a run that was interrupted there goes on, and later runs check the file and need neither the annotations
+    The masks are painted once for each file and rule, in several processes, into one file in a cache folder (1.4 KB a
+    photo); a run that was interrupted there goes on, and later runs check the file and need neither the annotations
     nor their memory. Loader processes share it. ``tools/dataset_converters/coco_to_voc.py`` writes the same masks as
     PNG files.
 
@@ -38,7 +38,7 @@ class COCOVOCDataset(BaseSegDataset):
             the sum of the instances' stated ``area`` for 'torchvision'. None keeps all photos of the file, as
             torchvision does to evaluate.
         cache_dir: Where the painted masks are kept; None takes ``$XDG_CACHE_HOME/segkit/coco_masks``, or the same below
-            ``~/.cache``. 300 MB hold train2017.
+            ``~/.cache``. train2017 takes 160 MB.
         processes: How many paint; None takes one for each core, 16 at most.
         **kwargs: As for :class:`BaseSegDataset`; without ``img_suffix`` and ``seg_map_suffix``, since the annotations
             name the files.

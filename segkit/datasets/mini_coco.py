@@ -24,7 +24,7 @@ def write_mini_coco(ann_file: str, img_dir: str, names: Sequence[str], first: in
 
     Args:
         ann_file: The JSON file to write.
-        img_dir: Folder of the photos, with a separator at its end.
+        img_dir: Folder of the photos.
         names: Of the photos, without suffix.
         first: The number of the first one; it decides what is drawn, and which are upright.
         size: (h, w) in pixels, each raised to 48 at least.
@@ -51,7 +51,7 @@ def write_mini_coco(ann_file: str, img_dir: str, names: Sequence[str], first: in
             shape = _runs(square, compressed=kind == 0) if kind < 2 else _polygon(square)
             annotations.append(dict(id=number, image_id=n, category_id=category, iscrowd=int(kind < 2),
                                     area=int(square.sum()), segmentation=shape, bbox=list(cv2.boundingRect(square))))
-        Image.fromarray(photo.astype(np.uint8)).save(f'{img_dir}{name}.jpg')
+        Image.fromarray(photo.astype(np.uint8)).save(osp.join(img_dir, f'{name}.jpg'))
     named = {**CATEGORIES, **OTHER}
     os.makedirs(osp.dirname(ann_file), exist_ok=True)
     with open(ann_file, 'w', encoding='utf-8') as file:

@@ -64,12 +64,14 @@ def _resize(step: dict) -> str:
 
 
 def _network(model: nn.Module) -> dict[str, Any]:
-    """Output stride, whole image or windows, and the fusion of several views."""
+    """Output stride, whole image or windows, and the fusion of several sizes and of several views."""
     net = bare(model)
     test_cfg = getattr(net, 'test_cfg', None) or {}
     stride = test_cfg.get('output_stride') or getattr(getattr(net, 'backbone', None), 'output_stride', None)
     windows = None
     if test_cfg.get('mode') == 'slide':
         windows = f'{test_cfg.get("crop_size")} every {test_cfg.get("stride")} (h, w)'
+    sizes = getattr(net, 'scales', None)  # those that MultiScaleEncoderDecoder sees beside the input's own
+    fused = 'maximum over ' + ', '.join(f'x{scale:g}' for scale in (1, *sizes)) if sizes else None
     fusion = getattr(model, 'fusion', None) or getattr(getattr(model, 'module', None), 'fusion', None)
-    return {'output stride': stride, 'windows': windows, 'fusion': fusion}
+    return {'output stride': stride, 'windows': windows, 'sizes': fused, 'fusion': fusion}

@@ -218,6 +218,8 @@ _ACROSS = {'SyncBN': ' (SyncBN)', 'BN': ' (BN, in each process)'}
 
 
 def _norm_kind(cfg: Config) -> Optional[str]:
+    if (cfg.get('model') or {}).get('norm_eval'):  # its batch norms see no batch
+        return None
     kinds = {str(node.get('type')) for node in _named('norm_cfg', cfg.get('model'))}
     if 'SyncBN' in kinds:
         return 'SyncBN'

@@ -44,3 +44,11 @@ def test_network():
     assert (told['output stride'], told['fusion']) == (8, 'logit')
     del model.test_cfg['output_stride']
     assert facts(dict(), tta)['output stride'] == 16
+
+
+def test_sizes_that_are_fused():
+    model = nn.Module()
+    model.test_cfg = dict(mode='whole')
+    assert 'sizes' not in facts(dict(), model)
+    model.scales = (0.75, 0.5)
+    assert facts(dict(), model)['sizes'] == 'maximum over x1, x0.75, x0.5'

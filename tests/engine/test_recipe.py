@@ -78,6 +78,10 @@ def test_what_batch_norm_sees_of_accumulated_batches(norm, said):
     assert recipe.accumulation(cfg, 2) is None
     cfg.optim_wrapper.accumulative_counts = 4
     assert said in recipe.accumulation(cfg, 2)
+    cfg.model.norm_eval = True
+    assert recipe.accumulation(cfg, 2) is None
+    cfg.model.norm_eval = False
+    assert said in recipe.accumulation(cfg, 2)
     cfg.model.norm_cfg.type = 'GN'
     assert recipe.accumulation(cfg, 2) is None
 

@@ -1,6 +1,6 @@
 # COCO 2017 as the 20 classes of PASCAL VOC and background: of 118,287 training photos the 92,516 (by GluonCV's count)
-# that have more than 1,000 pixels of these classes. The first run paints the masks from the annotations. Not resized for
-# validation, which takes the photos of val2017 by the same rule, as GluonCV does.
+# that have more than 1,000 pixels of these classes. The first run paints the masks from the annotations. Not resized
+# for validation, which takes the photos of val2017 by the same rule, as GluonCV does.
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,

@@ -1,5 +1,5 @@
-# PASCAL VOC 2012 with SBD as DeepLabV2 trains on it: scales 0.5, 0.6, ..., 1.6 of the photo's own size, crops of 321x321,
-# no change of colours. Validation sees each photo at its own size; model.data_preprocessor.test_cfg pads it.
+# PASCAL VOC 2012 with SBD as DeepLabV2 trains on it: scales 0.5, 0.6, ..., 1.6 of the photo's own size, crops of
+# 321x321, no change of colours. Validation sees each photo at its own size; model.data_preprocessor.test_cfg pads it.
 _base_ = './pascal_voc12_aug.py'
 train_dataloader = dict(
     batch_size=10,

@@ -1,8 +1,9 @@
 # DeepLabV2 (arXiv 1606.00915) as DeepLab-ResNet-Pytorch has it: ResNet-101 of Caffe (a block's stride on its first 1x1
 # convolution, max pooling that rounds up, every block of the third and fourth stage at rate 2 and 4), four 3x3
-# convolutions to the classes that are summed. Batch norm is frozen in truth: running statistics, nothing learnt.
-# The source starts from MS_DeepLab_resnet_pretrained_COCO_init.pth (DeepLab weights trained on COCO, of the user's). The
-# ImageNet weights named here have the same stride, colour order and pooling; they know nothing of COCO.
+# convolutions to the classes that are summed. Their rates follow the output stride: 6, 12, 18, 24 at 8. Batch norm is
+# frozen in truth: running statistics, nothing learnt.
+# The source starts from MS_DeepLab_resnet_pretrained_COCO_init.pth, a DeepLab trained on COCO, which is a file of the
+# user's. The ImageNet weights named here are of the same network and in BGR too; they know nothing of COCO.
 model = dict(
     type='EncoderDecoder',
     num_classes=21,
@@ -28,7 +29,6 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://detectron2/resnet101_caffe')),
     decode_head=dict(
         type='DeepLabV2Head',
-        dilations=(6, 12, 18, 24),
         loss_decode=dict(type='CrossEntropyLoss', loss_weight=1.0, avg_non_ignore=True)),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'))

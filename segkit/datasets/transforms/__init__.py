@@ -10,6 +10,7 @@ from segkit.datasets.transforms.photometric import PhotoMetricDistortion
 from segkit.datasets.transforms.random_scale import RandomScale
 from segkit.datasets.transforms.resize import RandomResize, Resize, ResizeShortestEdge, ResizeToMultiple
 from segkit.datasets.transforms.rotate import RandomRotate, RandomRotFlip
+from segkit.datasets.transforms.several_pipelines import SeveralPipelines
 from segkit.datasets.transforms.test_time_aug import TestTimeAug
 from segkit.datasets.transforms.tone import CLAHE, AdjustGamma, Rerange, RGB2Gray
 
@@ -17,5 +18,5 @@ __all__ = [
     'AdjustGamma', 'CLAHE', 'LoadAnnotations', 'LoadImageFromFile', 'LoadImageFromNDArray', 'PackSegInputs', 'Pad',
     'PhotoMetricDistortion', 'RGB2Gray', 'RandomCrop', 'RandomCutOut', 'RandomFlip', 'RandomGaussianBlur',
     'RandomResize', 'RandomRotFlip', 'RandomRotate', 'RandomScale', 'Rerange', 'Resize', 'ResizeShortestEdge',
-    'ResizeToMultiple', 'TestTimeAug'
+    'ResizeToMultiple', 'SeveralPipelines', 'TestTimeAug'
 ]

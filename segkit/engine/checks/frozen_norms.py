@@ -8,8 +8,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def moving(model: nn.Module) -> Optional[str]:
     """A line where batch norms learn no factors, but still normalise by each batch and update their statistics.
 
-    Three of the systems that segkit reproduces call that frozen; what they then evaluate is another network than the one
-    that learnt. Batch norms without factors (``affine=False``) are meant to move.
+    Three of the systems that segkit reproduces call that frozen; what they then evaluate is another network than what
+    has learnt. Batch norms without factors (``affine=False``) are meant to move.
 
     Args:
         model: The segmentor, before its training; its mode is left as it is.
@@ -28,4 +28,5 @@ def moving(model: nn.Module) -> Optional[str]:
     if not fixed:
         return None
     return (f'{len(fixed)} of {len(norms)} batch norms learn no factors (norm_cfg.requires_grad=False), but still '
-            f'normalise by each batch and update their statistics, {fixed[0]} for one; model.norm_eval=True freezes both')
+            f'normalise by each batch and update their statistics, {fixed[0]} for one; model.norm_eval=True freezes '
+            'those too')

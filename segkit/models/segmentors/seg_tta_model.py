@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from segkit.errors import ConfigError
 from segkit.registry import MODELS
+from segkit.structures import SegDataSample
 
 
 def _probabilities(logits: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class SegTTAModel(BaseTTAModel):
         Returns:
             The first view's N samples, with their predictions; with ``test_cfg.keep_logits`` also with the means.
         """
-        to_summand, to_probability = FUSIONS[self.fusion]
+        to_summand, _ = FUSIONS[self.fusion]
         sums, samples, count = [], [], 0
         for count, view in enumerate(views, start=1):
             summands = map(to_summand, self.module.original_logits(view['inputs'], view['data_samples']))
@@ -86,8 +87,12 @@ class SegTTAModel(BaseTTAModel):
                 for total, summand in zip(sums, summands):
                     total += summand
         for sample, total in zip(samples, sums):
-            mean = total / count
-            binary = len(mean) == 1
-            classes = (to_probability(mean[0]) > self.module.decode_head.threshold) if binary else mean.max(dim=0)[1]
-            self.module.write_prediction(sample, mean, classes)
+            self.write_mean(sample, total / count)
         return samples
+
+    def write_mean(self, sample: SegDataSample, mean: Tensor) -> None:
+        """Put the prediction of a mean over the views, (K, H, W), into a sample."""
+        _, to_probability = FUSIONS[self.fusion]
+        binary = len(mean) == 1
+        classes = (to_probability(mean[0]) > self.module.decode_head.threshold) if binary else mean.max(dim=0)[1]
+        self.module.write_prediction(sample, mean, classes)

@@ -8,7 +8,8 @@ from segkit.registry import MODELS
 
 
 def model(**cfg):
-    backbone = dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, output_stride=16, **cfg.pop('backbone', {}))
+    backbone = dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, output_stride=16,
+                    **cfg.pop('backbone', {}))
     head = dict(type='DeepLabV3Head', channels=8, **cfg.pop('decode_head', {}))
     return MODELS.build(dict(type='EncoderDecoder', num_classes=3, backbone=backbone, decode_head=head, **cfg))
 

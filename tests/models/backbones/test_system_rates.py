@@ -89,7 +89,7 @@ SYSTEMS = {
         SLIM_16.format(23), 42_500_160, dict(type='ResNet', depth=101, style='slim', output_stride=16, **MG)),
     'deeplabv2/*_r101-d8_*': (
         DEEPLABV2, 42_500_160, dict(type='ResNet', depth=101, style='caffe', ceil_mode=True, output_stride=8)),
-    '*_toolbox/*_r101-d8_*': (
+    '*_toolbox/*_r101-d8*': (
         TOOLBOX, 42_623_936,
         dict(type='ResNetV1s', depth=101, ceil_mode=True, output_stride=8, contract_dilation=False)),
     'vortex/*_r50v2-d16_*': (SLIM_16.format(6), 23_500_480, dict(type='ResNetV2', depth=50, output_stride=16, **MG)),
@@ -113,6 +113,7 @@ HEADS = {
     'deeplabv2/deeplabv2_*': '3@6 3@12 3@18 3@24',
     'deeplabv2/deeplabv2-msc_*': '3@6 3@12 3@18 3@24',
     'deeplabv2/deeplabv2-largefov_*': '3@12',
+    'vortex/*': '3@3 3@9 3@27',
     'deeplabv3_paper/*-d16-*': '3@6 3@12 3@18',
     'deeplabv3_paper/*-d8-*': '3@12 3@24 3@36',
 }

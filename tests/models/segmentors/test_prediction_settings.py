@@ -4,6 +4,7 @@ import pytest
 
 from segkit.errors import ConfigError
 from segkit.models.decode_heads.aspp_head import ASPPHead
+from segkit.models.decode_heads.deeplab_v2_head import DeepLabV2Head
 from segkit.models.segmentors.prediction_settings import checked_test_cfg
 from segkit.registry import BACKBONES
 
@@ -16,6 +17,14 @@ def parts():
 
 def check(cfg, parts, own_dilations=False):
     return checked_test_cfg(cfg, *parts, own_dilations)
+
+
+def test_a_stride_for_which_the_head_has_no_rates(parts):
+    backbone, head = parts[0], DeepLabV2Head(64, num_classes=5, dilations=(3, 6, 9, 12))
+    assert check(dict(output_stride=8), (backbone, head))['output_stride'] == 8
+    with pytest.raises(ConfigError, match='no dilations of its own for output_stride=32'):
+        check(dict(output_stride=32), (backbone, head))
+    assert check(dict(output_stride=32, dilations=(1, 3, 4, 6)), (backbone, head))['dilations'] == (1, 3, 4, 6)
 
 
 def test_defaults(parts):
