@@ -20,10 +20,7 @@ Score here: the converted weights, not trained here, on val_2007, photos they we
 """
 _base_ = [
     '../_base_/models/deeplabv3-pool_mobilenet-v2.py', '../_base_/datasets/pascal_voc12_513x513.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/schedule_20k.py'
+    '../_base_/default_runtime.py', '../_base_/schedules/schedule_30k.py'
 ]
 # Starting from the converted weights: load_from='work_dirs/deeplabv3_mobilenet_v2.pth'.
 optim_wrapper = dict(optimizer=dict(lr=1e-4, weight_decay=4e-5))
-param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=30001, by_epoch=False)]
-train_cfg = dict(max_iters=30000, val_interval=3000)
-default_hooks = dict(checkpoint=dict(interval=3000))
