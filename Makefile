@@ -2,6 +2,7 @@
 #   make demo                                a trained, evaluated, drawn model from nothing
 #   make install                             the environment alone
 #   make test                                every test
+#   make systems                             train and evaluate every source system for a few steps
 #   make parity                              compare with MMSegmentation, which is installed beside it
 #   make test PYTHON=python3.12 VENV=~/env   another interpreter, an environment of one's own
 PYTHON ?= python3
@@ -19,12 +20,13 @@ WORKERS ?= 2
 PEER ?= .peer
 CONFIGS ?= $(PEER)/upstream/mmseg/.mim/configs
 PARITY_ARGS ?=
+SYSTEMS_ARGS ?=
 
-.PHONY: help install demo test peer parity clean-demo
+.PHONY: help install demo test systems peer parity clean-demo
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '1,6s/^# \{0,1\}//p' Makefile
+	@sed -n '1,7s/^# \{0,1\}//p' Makefile
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -56,6 +58,9 @@ demo: install
 
 test: install
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+systems: install
+	$(PY) tools/benchmarks/systems.py $(SYSTEMS_ARGS)
 
 peer: install
 	@test -x $(PEER)/bin/python || $(PY) -m venv $(PEER) 2>/dev/null || { rm -rf $(PEER); $(PY) -m pip install -q virtualenv && \
