@@ -85,7 +85,7 @@ CONVOLUTIONS_DECAY = ((r'bias$|\bbn\d?\.weight$|downsample\.1\.weight$', 1, 0),)
 GLUONCV = 'deeplabv3_gluoncv/deeplabv3-gluoncv_{}s-d8_4xb4-{}-480x480.py'
 TF = 'deeplabv3_tf/deeplabv3-tf_{}-d16-mg124_1xb4-600k_voc12aug-513x513.py'
 V2 = 'deeplabv2/deeplabv2{}_r101-d8_{}_voc12aug-321x321.py'
-TOOLBOX = '{0}_toolbox/{0}-toolbox_r101-d8{1}_4xb2-40k_cityscapes-769x769.py'
+TOOLBOX = '{0}_toolbox/{0}-toolbox_r101s-d8{1}_4xb2-40k_cityscapes-769x769.py'
 VORTEX = 'vortex/vortex_{}v2-{}_voc12{}-512x512.py'
 PAPER = 'deeplabv3_paper/deeplabv3-paper_r101-{}-mg124_4xb4-30k_voc12{}-513x513.py'
 MOBILE = 'mobilenet_v2/mobilenet-v2-d8_deeplabv3-pool_1xb16-30k_voc12-513x513.py'
@@ -97,18 +97,19 @@ def _gluoncv(rate: float) -> Recipe:
 
 _V2 = Recipe(2.5e-4, False, 5e-4, BIASES_X20)
 _TOOLBOX = Recipe(0.01, False, 5e-4)
+_PAPER = Recipe(0.007, False, 1e-4, CONVOLUTIONS_DECAY)
 
 # The order is that of their start; a chain comes first, since its parts wait for each other.
 SYSTEMS = (
     System('gluoncv-1', GLUONCV.format('r101', '173468_coco'), 61_119_978, _gluoncv(0.01), data='coco'),
-    System('paper-1', PAPER.format('d16', 'aug'), 58_040_661, Recipe(0.007, False, 1e-4)),
+    System('paper-1', PAPER.format('d16', 'aug'), 58_040_661, _PAPER),
     System('gluoncv-2', GLUONCV.format('r101', '33069_voc12aug'), 61_119_978, _gluoncv(0.001), after='gluoncv-1',
            overfits=False),
     System('vortex-1', VORTEX.format('r50', 'd16_4xb4-30k', 'aug'), 39_042_517, Recipe(0.007, False, 2e-4)),
     System('gluoncv-3', GLUONCV.format('r101', '4575_voc12'), 61_119_978, _gluoncv(0.0001), after='gluoncv-2',
            tta=True, overfits=False),
-    System('paper-2', PAPER.format('d8', ''), 58_040_661, Recipe(0.001, False, 1e-4), frozen=108_416, after='paper-1',
-           tta=True),
+    System('paper-2', PAPER.format('d8', ''), 58_040_661, Recipe(0.001, False, 1e-4, CONVOLUTIONS_DECAY),
+           frozen=108_416, after='paper-1', tta=True),
     System('deeplabv2-msc', V2.format('-msc', '1xb1-200k'), 44_048_532, _V2, frozen=105_344),
     System('deeplabv2', V2.format('', '1xb10-20k'), 44_048_532, _V2, frozen=105_344),
     System('deeplabv2-largefov', V2.format('-largefov', '1xb10-20k'), 42_887_253, _V2, frozen=105_344),
