@@ -16,7 +16,9 @@ Protocol:
         from COCO weights with other splits.
 
 Command: tools/train.py configs/mobilenet_v2/mobilenet-v2-d8_deeplabv3-pool_1xb16-30k_voc12-513x513.py
-Score here: the converted weights, not trained here, on val_2007, photos they were trained on: see below.
+Score here: this recipe not yet run. The converted weights as they are, on photos that they were trained on: 84.12 mIoU
+    and 96.73 pixel accuracy on the 321 of val_2007; on the first 160 of them 83.57 and 96.78, with --tta 85.28 and
+    97.15.
 """
 _base_ = [
     '../_base_/models/deeplabv3-pool_mobilenet-v2.py', '../_base_/datasets/pascal_voc12_513x513.py',

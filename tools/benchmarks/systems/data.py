@@ -87,7 +87,7 @@ def _kept_sizes(ann_file: Path) -> list[tuple[int, int]]:
 def _link(place: Path, target: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     if not place.exists():
-        place.symlink_to(target, target_is_directory=True)
+        place.symlink_to(target.resolve(), target_is_directory=True)
 
 
 def _voc_of(source: Path, place: Path, official: list[str], added: list[str], val: str = 'val') -> None:

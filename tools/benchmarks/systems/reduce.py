@@ -1,4 +1,5 @@
 """A config made small enough for a processor: crops, batch and windows shrink, the network and the recipe do not."""
+import copy
 import math
 from typing import Any
 
@@ -39,6 +40,7 @@ def reduced(cfg: Any, iterations: int, small_photos: bool) -> Any:
             cfg[f'{name}_dataloader'].dataset.update(cache_dir='coco_masks', processes=1)
     cfg.train_dataloader.batch_size = min(BATCH, cfg.train_dataloader.batch_size)
     cfg.val_dataloader.dataset.indices = PHOTOS
+    cfg.test_dataloader = copy.deepcopy(cfg.val_dataloader)
     schedule, = cfg.param_scheduler
     if 'end' in schedule:
         schedule.end += iterations - cfg.train_cfg.max_iters

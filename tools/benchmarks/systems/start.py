@@ -42,6 +42,7 @@ def _measured(cfg: Any, file: Path, frozen: bool) -> None:
     from segkit.registry import MODELS
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
+    model._dump_init_info = lambda: None  # MMEngine writes two lines for each parameter
     model.init_weights()
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]

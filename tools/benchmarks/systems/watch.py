@@ -1,4 +1,5 @@
 """What is looked at while a system trains: losses, learning rates, gradients, and what changed at the end."""
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -49,20 +50,7 @@ class Watch(Hook):
         model = bare(runner.model)
         if batch_idx == 0:
             self._look_at_norms(model)
-        seen = []
-        for group in runner.optim_wrapper.optimizer.param_groups:
-            for value in group['params']:
-                name = self.names[id(value)]
-                seen.append(name)
-                rate, decay = self.system.recipe.rate(name, batch_idx, self.steps), self.system.recipe.decay_of(name)
-                if not np.isclose(group['lr'], rate, rtol=1e-6, atol=1e-12):
-                    self._fault(f"step {batch_idx}: {name} learns at {group['lr']:.6g}, the recipe says {rate:.6g}")
-                if not np.isclose(group['weight_decay'], decay, rtol=1e-9, atol=0):
-                    self._fault(f"{name} has weight decay {group['weight_decay']:g}, the recipe says {decay:g}")
-        if batch_idx == 0:
-            learn = sorted(name for name, value in model.named_parameters() if value.requires_grad)
-            if sorted(set(seen) & set(learn)) != learn or len(seen) != len(set(seen)):
-                self._fault('the optimizer does not have each parameter that learns exactly once')
+        self._look_at_rates(runner.optim_wrapper.optimizer.param_groups, batch_idx, model)
         self._keep(data_batch)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
@@ -89,6 +77,24 @@ class Watch(Hook):
             self._fault(f'{self.learning:,} parameters learn, expected '
                         f'{self.system.parameters - self.system.frozen:,}')
 
+    def _look_at_rates(self, groups: list[dict], step: int, model: nn.Module) -> None:
+        """Compare what the optimizer does with each parameter with the recipe."""
+        recipe, rates, decays, seen = self.system.recipe, [], [], []
+        for group in groups:
+            for name in (self.names[id(value)] for value in group['params']):
+                seen.append(name)
+                rate, decay = recipe.rate(name, step, self.steps), recipe.decay_of(name)
+                if not np.isclose(group['lr'], rate, rtol=1e-6, atol=1e-12):
+                    rates.append(f'{name} ({group["lr"]:.6g}, expected {rate:.6g})')
+                if not np.isclose(group['weight_decay'], decay, rtol=1e-9, atol=0):
+                    decays.append(f'{name} ({group["weight_decay"]:g}, expected {decay:g})')
+        self._fault_of(f'learn at another rate than the recipe in step {step}', rates)
+        if step == 0:
+            self._fault_of('have another weight decay than the recipe', decays)
+            learn = {name for name, value in model.named_parameters() if value.requires_grad}
+            if not learn <= set(seen) or len(seen) != len(set(seen)):
+                self._fault('the optimizer does not have each parameter that learns exactly once')
+
     def _look_at_norms(self, model: nn.Module) -> None:
         modes = {norm.training for norm in model.modules() if isinstance(norm, _BatchNorm)}
         if modes != {not self.system.frozen}:
@@ -102,14 +108,13 @@ class Watch(Hook):
             self._evenness = evenness
             self.batch = {key: value.clone() if isinstance(value, Tensor) else value for key, value in batch.items()}
 
-    def _fault_of(self, what: str, names: set[str]) -> None:
+    def _fault_of(self, what: str, names: Collection[str]) -> None:
         if names:
             shown = ', '.join(sorted(names)[:SHOWN]) + (', ...' if len(names) > SHOWN else '')
             self._fault(f'{len(names)} tensors {what}: {shown}')
 
     def _fault(self, text: str) -> None:
-        if len(self.faults) < 20:
-            self.faults.append(text)
+        self.faults.append(text)
 
 
 def entropy(labels: Tensor, ignored: int = 255) -> float:
