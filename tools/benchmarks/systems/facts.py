@@ -1,6 +1,6 @@
 """Every source system's config, with the figures that it has to have; they stand here, not in the configs."""
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -18,6 +18,7 @@ class Recipe:
         base: Learning rate of the first step, without a multiplier.
         last: Whether poly reaches 0 at the last step (1 - i / (N - 1)) or one step behind it (1 - i / N).
         decay: Weight decay, without a multiplier.
+        held: Steps before the rate begins to fall: with batches accumulated, those ahead of the first update.
         groups: (pattern of a parameter's name, multiplier of the rate, multiplier of the decay); the first that is
             found in the name counts, else both are 1. ``<norm>`` stands for a batch norm's name and its ``.weight``.
     """
@@ -26,10 +27,11 @@ class Recipe:
     last: bool
     decay: float
     groups: tuple[tuple[str, float, float], ...] = ()
+    held: int = 0
 
     def rate(self, name: str, step: int, steps: int) -> float:
         """The learning rate of a parameter at a step, 0 to ``steps`` - 1."""
-        share = step / (steps - 1 if self.last else steps)
+        share = max(step - self.held, 0) / (steps - 1 if self.last else steps)
         return self.base * self._multipliers(name)[0] * (1 - share)**0.9
 
     def decay_of(self, name: str) -> float:
@@ -110,7 +112,7 @@ SYSTEMS = (
            tta=True, overfits=False),
     System('paper-2', PAPER.format('d8', ''), 58_040_661, Recipe(0.001, False, 1e-4, CONVOLUTIONS_DECAY),
            frozen=108_416, after='paper-1', tta=True),
-    System('deeplabv2-msc', V2.format('-msc', '1xb1-200k'), 44_048_532, _V2, frozen=105_344),
+    System('deeplabv2-msc', V2.format('-msc', '1xb1-200k'), 44_048_532, replace(_V2, held=9), frozen=105_344),
     System('deeplabv2', V2.format('', '1xb10-20k'), 44_048_532, _V2, frozen=105_344),
     System('deeplabv2-largefov', V2.format('-largefov', '1xb10-20k'), 42_887_253, _V2, frozen=105_344),
     System('pspnet-toolbox', TOOLBOX.format('pspnet', ''), 70_437_350, _TOOLBOX, data='cityscapes'),
