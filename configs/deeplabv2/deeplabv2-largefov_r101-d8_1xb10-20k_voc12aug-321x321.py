@@ -6,7 +6,8 @@ Protocol:
     Resize: training: 0.5, 0.6, ..., 1.6 of the photo's own size, crop 321, flip; padding has the mean colour and
         label 255. Evaluation: the photo's own size, padded to 505x505.
     Output stride: 8, rates 2 and 4 in the last stages, 12 in the classifier.
-    Test-time fusion: none.
+    Test-time fusion: none. --tta (6 scales from 0.5 to 1.75 and mirror images, probabilities averaged) is not the
+        source's.
     Batch norm: frozen: running statistics in training too, scale and shift not learnt.
     Batch: 10 = 1 process x 10
     Published: 75.54 mIoU on val in the paper's table 4, with MSC, COCO and scaling in training.

@@ -8,7 +8,8 @@ Protocol:
         21), taken from corner to corner. Evaluation: the photo's own size, padded to 505x505; the network sees 505,
         378 and 252.
     Output stride: 8, rates 2 and 4 in the last stages, ASPP rates 6, 12, 18, 24.
-    Test-time fusion: largest score over sizes 1, 0.75 and 0.5, then enlarged.
+    Test-time fusion: largest score over sizes 1, 0.75 and 0.5, then enlarged. --tta (views of 6 scales and mirror
+        images besides, probabilities averaged) is not the source's.
     Batch norm: frozen: running statistics in training too, scale and shift not learnt.
     Batch: 10 = 1 process x 1 x 10 accumulated
     Published: none by the source (its page says "in progress"). For the same network kazuto1011's port has 76.65 mIoU

@@ -7,7 +7,8 @@ Protocol:
         label 255. Evaluation: the photo's own size, padded at the right and the bottom to 505x505 with the mean colour;
         scores enlarged with align_corners=True, cut back, and compared with the mask at its own size.
     Output stride: 8, rates 2 and 4 in the last stages, ASPP rates 6, 12, 18, 24.
-    Test-time fusion: none.
+    Test-time fusion: none. --tta (6 scales from 0.5 to 1.75 and mirror images, probabilities averaged) is not the
+        source's.
     Batch norm: frozen: running statistics in training too, scale and shift not learnt.
     Batch: 10 = 1 process x 10
     Published: 74.0 mIoU on val (single scale, no CRF).

@@ -8,7 +8,8 @@ Protocol:
     Resize: training scales each photo by U(0.5, 2.0), flips half of them, pads with black and void, crops 513x513;
         evaluation at each photo's own size, every 1,000 iterations.
     Output stride: 16 in training and evaluation; last stage's rates 2, 4, 8, ASPP 6, 12, 18.
-    Test-time fusion: none; one scale, no flip.
+    Test-time fusion: none; one scale, no flip. --tta (6 scales from 0.5 to 1.75 and mirror images, probabilities
+        averaged) is not the source's.
     Batch norm: trained, 0.9997 of the statistics kept at each step (momentum 0.0003), eps 1e-5.
     Batch: 4 = 1 process x 4.
     Published: 70.63 mIoU on val (the paper's R101: 77.21); of which depth is not known here.
