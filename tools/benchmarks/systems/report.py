@@ -26,7 +26,9 @@ Made by: `python tools/benchmarks/systems.py --write`
 - **Start**: random weights, with the statistics of batch norms measured on 4 batches, since no ImageNet weights can
   be fetched there. Where batch norms are frozen from the start, factors that are 0 at first become 0.2, else the
   blocks in front of them would never count. MobileNetV2 starts from real weights. Later phases start from the run of
-  the phase before, by the `load_from` of their file as it stands; that was compared bit by bit.
+  the phase before, by the `load_from` of their file as it stands; that was compared bit by bit. So few steps leave
+  running statistics far behind the weights: ahead of a phase that freezes them they are measured anew in the
+  checkpoint of the phase before.
 - **Training**: {steps} iterations by the runner that trains real runs, with the config's pipeline, losses, optimizer
   and schedule. Reduced are: crops, to 96 or 97 pixels, and the scale of photos in front of them alike; batches, to 2
   images; OHEM's hard pixels, to the same share of a batch; the schedule, to {steps} iterations; loader processes, to

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from systems import data, overfit, reduce, start  # noqa: E402
-from systems.facts import BY_NAME, System  # noqa: E402
+from systems.facts import BY_NAME, SYSTEMS, System  # noqa: E402
 from systems.watch import Watch  # noqa: E402
 
 
@@ -51,11 +51,13 @@ def run(system: System, iterations: int) -> dict[str, Any]:
     record: dict[str, Any] = dict(parameters=parameters_of(cfg), faults=[])
     if record['parameters'] != system.parameters:
         record['faults'].append(f"{record['parameters']:,} parameters, expected {system.parameters:,}")
+    if system.recipe is None:
+        if cfg.load_from is not None and Path(cfg.load_from).name not in {one.stem for one in SYSTEMS}:
+            record['faults'].append(f'load_from is {cfg.load_from!r}, the run folder of no source system')
+        return record
     expected = None if system.after is None else f'work_dirs/{BY_NAME[system.after].stem}'
     if cfg.load_from != expected:
         record['faults'].append(f'load_from is {cfg.load_from!r}, expected {expected!r}')
-    if system.recipe is None:
-        return record
     full = cfg.train_dataloader.batch_size * cfg.optim_wrapper.get('accumulative_counts', 1)
     pack = data.pack_of_environment()
     reduce.reduced(cfg, iterations, small_photos=pack is None or system.data == 'cityscapes')
@@ -80,6 +82,7 @@ def run(system: System, iterations: int) -> dict[str, Any]:
 def train(system: System, cfg: Any, iterations: int, record: dict[str, Any]) -> tuple[Any, dict]:
     """Train and evaluate; returns the model and the batch to overfit."""
     from segkit.engine import SegRunner
+    from segkit.engine.last_checkpoint import find_last_checkpoint
     from segkit.engine.run_state import bare
     runner = SegRunner.from_cfg(copy.deepcopy(cfg))
     watch = Watch(system, iterations)
@@ -98,6 +101,9 @@ def train(system: System, cfg: Any, iterations: int, record: dict[str, Any]) -> 
         tester.test()
         judge(record, 'tta', tester.test_loop, system, cfg.val_dataloader.dataset)
         record['seconds_of_tta'] = time.monotonic() - clock
+    if any(one.after == system.name and one.frozen for one in SYSTEMS):
+        record['settled'] = True
+        start.settle(find_last_checkpoint(cfg.work_dir), bare(runner.model), cfg)
     return bare(runner.model), watch.batch
 
 

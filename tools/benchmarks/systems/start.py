@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import torch
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from systems.facts import ROOT, System
@@ -38,20 +39,31 @@ def _measured(cfg: Any, file: Path, frozen: bool) -> None:
     that are 0 at first, at the end of a residual block, would stay so, and the block with them: they become 0.2.
     """
     from segkit.checkpoint import write_atomic
-    from segkit.engine import SegRunner
     from segkit.registry import MODELS
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     model._dump_init_info = lambda: None  # MMEngine writes two lines for each parameter
     model.init_weights()
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms_of(model):
+        if frozen and norm.affine and not norm.weight.any():
+            torch.nn.init.constant_(norm.weight, FACTOR)
+    measure(model, cfg)
+    write_atomic(dict(meta={}, state_dict=model.state_dict()), file)
+
+
+def norms_of(model: nn.Module) -> list[_BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
+
+
+def measure(model: nn.Module, cfg: Any) -> None:
+    """Set the statistics of all batch norms to the means over some batches of a reduced config's training data."""
+    from segkit.engine import SegRunner
+    norms = norms_of(model)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.train()
         norm.momentum = None  # the plain mean over the batches
         norm.reset_running_stats()
-        if frozen and norm.affine and not norm.weight.any():
-            torch.nn.init.constant_(norm.weight, FACTOR)
     loader = dict(cfg.train_dataloader, batch_size=IMAGES)
     batches = iter(SegRunner.build_dataloader(loader, seed=1, training=True))
     with torch.no_grad():
@@ -62,4 +74,15 @@ def _measured(cfg: Any, file: Path, frozen: bool) -> None:
                 head(feats)
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum
-    write_atomic(dict(meta={}, state_dict=model.state_dict()), file)
+
+
+def settle(path: str, model: nn.Module, cfg: Any) -> None:
+    """Measure the statistics of a trained model anew, and put them into its checkpoint, for a phase that freezes them.
+
+    So few steps leave running statistics far behind the weights: at once frozen, they let the next phase diverge.
+    """
+    from segkit.checkpoint import load_file, write_atomic
+    measure(model, cfg)
+    checkpoint = load_file(path)
+    checkpoint['state_dict'] = model.state_dict()
+    write_atomic(checkpoint, path)
