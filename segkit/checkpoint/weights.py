@@ -2,6 +2,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 from torch import Tensor, nn
 
@@ -55,6 +56,14 @@ class KeyReport:
     def ok(self) -> bool:
         return not (self.missing or self.unexpected or self.mismatched)
 
+    @property
+    def other_classes(self) -> Optional[tuple[int, int]]:
+        """Classes of the file and of the model, where nothing but the classifiers' number of them differs."""
+        pairs = _first_sizes(self.mismatched)
+        if len(pairs) != 1 or self.missing or self.unexpected or any('backbone.' in key for key, *_ in self.mismatched):
+            return None
+        return pairs.pop()
+
     def text(self, source: str, model: str = 'the model') -> str:
         """The report in at most four lines."""
         shapes = [f'{key} (file {_shape(theirs)}, model {_shape(ours)})' for key, theirs, ours in self.mismatched]
@@ -67,8 +76,33 @@ class KeyReport:
         return '\n'.join(line for line in lines if line)
 
 
+def _first_sizes(mismatched: list[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> set[tuple[int, int]]:
+    """The pairs of first sizes, where no other size of a tensor differs; otherwise none."""
+    if not all(a and b and a[1:] == b[1:] for _, a, b in mismatched):
+        return set()
+    return {(a[0], b[0]) for _, a, b in mismatched}
+
+
 def _shape(shape: Sequence[int]) -> str:
     return 'x'.join(map(str, shape)) or 'scalar'
+
+
+def compare(model: nn.Module, state_dict: Mapping[str, Tensor], allow_missing: Sequence[str] = (),
+            allow_unexpected: Sequence[str] = ()) -> KeyReport:
+    """How weights fit a model; the arguments are those of :func:`load_weights`, and nothing is copied."""
+    own = model.state_dict()
+    # Files older than torch 0.4.1 do not count batches; nothing but a momentum of None reads the count.
+    allow_missing = tuple(allow_missing)
+    missing = [key for key in own if key not in state_dict
+               and not key.endswith('num_batches_tracked') and not key.startswith(allow_missing)]
+    unexpected = [key for key in state_dict if key not in own and not key.startswith(tuple(allow_unexpected))]
+    common = [key for key in own if key in state_dict]
+    mismatched = [(key, tuple(state_dict[key].shape), tuple(own[key].shape)) for key in common
+                  if state_dict[key].shape != own[key].shape]
+    wrong = {key for key, _, _ in mismatched}
+    report = KeyReport([key for key in common if key not in wrong], missing, unexpected, mismatched)
+    report.cause = _cause(report, list(own), list(state_dict))
+    return report
 
 
 def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], strict: bool = True,
@@ -90,18 +124,7 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], strict: boo
     Raises:
         CheckpointError: If ``strict`` and a key is missing, unexpected or of another shape; nothing is copied then.
     """
-    own = model.state_dict()
-    # Files older than torch 0.4.1 do not count batches; nothing but a momentum of None reads the count.
-    allow_missing = tuple(allow_missing)
-    missing = [key for key in own if key not in state_dict
-               and not key.endswith('num_batches_tracked') and not key.startswith(allow_missing)]
-    unexpected = [key for key in state_dict if key not in own and not key.startswith(tuple(allow_unexpected))]
-    common = [key for key in own if key in state_dict]
-    mismatched = [(key, tuple(state_dict[key].shape), tuple(own[key].shape)) for key in common
-                  if state_dict[key].shape != own[key].shape]
-    wrong = {key for key, _, _ in mismatched}
-    report = KeyReport([key for key in common if key not in wrong], missing, unexpected, mismatched)
-    report.cause = _cause(report, list(own), list(state_dict))
+    report = compare(model, state_dict, allow_missing, allow_unexpected)
     if strict and not report.ok:
         raise CheckpointError(report.text(source, type(model).__name__))
     model.load_state_dict({key: state_dict[key] for key in report.fitting}, strict=False)
@@ -110,9 +133,9 @@ def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], strict: boo
 
 def _cause(report: KeyReport, ours: list[str], theirs: list[str]) -> str:
     """The likeliest reason why the keys differ, with the way out."""
-    pairs = {(a[:1], b[:1]) for _, a, b in report.mismatched if a[1:] == b[1:] and a and b}
-    if report.mismatched and len(pairs) == 1 and all(a[1:] == b[1:] for _, a, b in report.mismatched):
-        (file_classes,), (model_classes,) = pairs.pop()
+    pairs = _first_sizes(report.mismatched)
+    if len(pairs) == 1:
+        file_classes, model_classes = pairs.pop()
         return (f'The file has {file_classes} classes, the model {model_classes}: '
                 f'set model.num_classes={file_classes}, or take a file trained on {model_classes} classes.')
     if not report.fitting:

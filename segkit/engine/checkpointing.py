@@ -8,6 +8,7 @@ from mmengine.runner import BaseLoop
 
 from segkit import checkpoint as files
 from segkit.engine import class_weights, run_state
+from segkit.engine.checks import same_function
 from segkit.engine.full_disk import way_on
 from segkit.engine.last_checkpoint import find_start, find_whole_checkpoint, is_run_folder
 from segkit.engine.loops.epoch_based_train_loop import EpochBasedTrainLoop
@@ -32,15 +33,33 @@ def load(runner: Any, filename: str, map_location: Union[str, Callable] = 'cpu',
     if runner._resume and run_state.take_trained_weights(checkpoint):  # EMAHook would have taken it
         runner.logger.warning(f'{filename} holds an average of the weights (EMAHook), which this config does not keep '
                               'up; the run goes on from the weights that were trained.')
-    _compare_classes(runner, checkpoint, filename)
-    weights = files.state_dict_of(checkpoint, filename)
-    report = files.load_weights(run_state.bare(runner.model), weights, strict, source=filename)
+    other_classes = _compare_classes(runner, checkpoint, filename)
+    weights, model = files.state_dict_of(checkpoint, filename), run_state.bare(runner.model)
+    if strict and isinstance(runner._train_loop, BaseLoop) and not runner._resume:
+        _compare_classifiers(files.compare(model, weights), model, filename)
+    report = files.load_weights(model, weights, strict, source=filename)
     runner._has_loaded = True
+    if other_classes:
+        runner.logger.warning(f'{other_classes} The weights are loaded all the same.')
+    difference = same_function.difference(checkpoint, runner.cfg.get('model'), filename) if report.ok else None
+    if difference:
+        runner.logger.warning(difference)
     runner.logger.info(f'{len(report.fitting)} tensors from {filename}')
     return checkpoint
 
 
-def _compare_classes(runner: Any, checkpoint: dict, filename: str) -> None:
+def _compare_classifiers(report: files.KeyReport, model: Any, filename: str) -> None:
+    """Refuse weights for other classes, with the way to train on: the file's number is not what the data have."""
+    classes = report.other_classes
+    if classes is not None:
+        report.cause = (f'The file has {classes[0]} classes, the model {classes[1]}. Start from its backbone: leave '
+                        "load_from out, and type\n--cfg-options \"model.backbone.init_cfg={'type': 'Pretrained', "
+                        f"'checkpoint': '{filename}', 'prefix': 'backbone.'}}\"")
+        raise CheckpointError(report.text(filename, type(model).__name__))
+
+
+def _compare_classes(runner: Any, checkpoint: dict, filename: str) -> Optional[str]:
+    """Refuse other classes than the data have; for fine-tuning, return what is to be said of them."""
     for name in ('train', 'val', 'test'):
         loop = getattr(runner, f'_{name}_loop')
         if isinstance(loop, BaseLoop):
@@ -50,10 +69,10 @@ def _compare_classes(runner: Any, checkpoint: dict, filename: str) -> None:
             if difference is None:
                 continue
             if name == 'train' and not runner._resume:  # fine-tuning on other data is what load_from is for
-                runner.logger.warning(f'{difference} The weights are loaded all the same.')
-                return
+                return difference
             raise CheckpointError(f'{difference}\nUse the checkpoint and the dataset of one config, or name the '
                                   f"classes as the checkpoint does: {name}_dataloader.dataset.metainfo.")
+    return None
 
 
 def source(runner: Any) -> Optional[str]:

@@ -1,4 +1,5 @@
 """A run goes on from its newest whole checkpoint, and from no other kind (what is saved: test_seg_runner.py)."""
+import ast
 import shutil
 
 import pytest
@@ -182,3 +183,46 @@ def test_phase_whose_first_one_is_missing_is_refused_at_once(run, tmp_path):
     with pytest.raises(ConfigError, match='load_from: .*first does not exist'):
         run('second', load_from=str(tmp_path / 'first'))
     assert not (tmp_path / 'second').exists()
+
+
+FOUR = {f'{name}_dataloader__dataset__metainfo': dict(classes=('ground', 'green', 'red', 'blue'),
+                                                      palette=[[i] * 3 for i in range(4)]) for name in ('train', 'val')}
+
+
+def test_other_number_of_classes_leads_to_a_start_from_the_backbone(run, tmp_path, capsys):
+    run(train_cfg__max_iters=2).train()
+    path = tmp_path / 'run/iter_2.pth'
+    capsys.readouterr()
+    with pytest.raises(CheckpointError, match='The file has 3 classes, the model 4') as caught:
+        run('four', load_from=str(path), model__num_classes=4, **FOUR).train()
+    text, out = str(caught.value), capsys.readouterr().out
+    assert 'all the same' not in out and 'set model.num_classes' not in text and len(text.splitlines()) <= 4
+    key, _, value = text.splitlines()[-1].removeprefix('--cfg-options "').removesuffix('"').partition('=')
+    advice = {key.replace('.', '__'): ast.literal_eval(value)}
+    runner = run('four', model__num_classes=4, train_cfg__max_iters=1, **advice, **FOUR)
+    runner.train()
+    assert f'tensors from {path}' in capsys.readouterr().out
+    runner = run('again', model__num_classes=4, **advice, **FOUR)
+    runner._init_model_weights()
+    before, backbone = weights(path), runner.model.backbone
+    assert all(torch.equal(value, before[f'backbone.{name}']) for name, value in backbone.named_parameters())
+
+
+def test_classes_of_other_names_are_told_of_once_the_weights_are_there(run, tmp_path, capsys):
+    run(train_cfg__max_iters=2).train()
+    path, others = tmp_path / 'run/iter_2.pth', dict(classes=('a', 'b', 'c'), palette=[[i] * 3 for i in range(3)])
+    capsys.readouterr()
+    run('other', load_from=str(path), train_cfg__max_iters=1, train_dataloader__dataset__metainfo=others,
+        val_dataloader__dataset__metainfo=others).train()
+    out = capsys.readouterr().out
+    assert out.count('The weights are loaded all the same.') == 1 and 'compute something else' not in out
+
+
+@pytest.mark.parametrize('resume', [True, False])
+def test_weights_of_another_function_are_told_of(run, tmp_path, capsys, resume):
+    run(train_cfg__max_iters=2).train()
+    capsys.readouterr()
+    run('run' if resume else 'other', resume=resume, load_from=str(tmp_path / 'run/iter_2.pth'),
+        train_cfg__max_iters=3, model__align_corners=True).train()
+    out = ' '.join(capsys.readouterr().out.split())
+    assert 'decode_head.align_corners False -> True' in out and 'fit, but compute something else' in out

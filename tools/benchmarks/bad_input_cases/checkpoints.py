@@ -115,6 +115,13 @@ CASES = [
              "val_dataloader['dataset']['metainfo'] = dict(classes=['road', 'grass', 'car', 'bus'])\n"), common=True),
     Case('prediction with another number of classes', f'predict.py data/images config.py {CHECKPOINT} --out-dir o '
          '--cfg-options num_classes=4', (CHECKPOINT, 'num_classes=3')),
+    Case('start from weights for another number of classes',
+         f'train.py config.py --work-dir w --cfg-options load_from={CHECKPOINT}',
+         (f'{CHECKPOINT} does not fit', 'The file has 3 classes, the model 4', 'init_cfg', "'prefix': 'backbone.'"),
+         lambda place: write_config(
+             place, "model['num_classes'] = 4\n"
+             "for loader in (train_dataloader, val_dataloader):\n"
+             "    loader['dataset']['metainfo'] = dict(classes=['road', 'grass', 'car', 'bus'])\n"), common=True),
     Case('checkpoint of another depth', f'{TEST} {CHECKPOINT} --work-dir w --cfg-options model.backbone.depth=34',
          (f'{CHECKPOINT} does not fit', 'model.backbone.depth')),
     Case('checkpoint of another stem', f"{TEST} {CHECKPOINT} --work-dir w --cfg-options model.backbone.type=ResNetV1d",
