@@ -13,6 +13,7 @@ from torch import nn
 from segkit.apis.own_config import is_checkpoint, stored_config
 from segkit.checkpoint import load_file, load_weights, state_dict_of, trusting
 from segkit.config import load_config
+from segkit.engine.checks import same_function
 from segkit.engine.run_state import dataset_meta_of
 from segkit.errors import CheckpointError, ConfigError, DataError
 from segkit.registry import DATASETS, MODELS, TRANSFORMS
@@ -74,6 +75,9 @@ def _init_model(config: Any, checkpoint: Any, device: Optional[str], cfg_options
     else:
         content = load_file(checkpoint)
         load_weights(model, state_dict_of(content, str(checkpoint)), source=str(checkpoint))
+        difference = same_function.difference(content, cfg.model, str(checkpoint))
+        if difference is not None:
+            print_log(difference, 'current', level=30)
         meta = dataset_meta_of(content) or meta
     classes = meta.get('classes')
     if classes is not None and len(classes) != model.num_classes:

@@ -119,6 +119,14 @@ def test_class_names_that_do_not_fit_the_model(trained, tmp_path):
         init_model(config, str(tmp_path / 'two.pth'), 'cpu')
 
 
+def test_weights_that_compute_something_else_here_are_told_of(trained, capsys):
+    config, checkpoint = map(str, trained)
+    init_model(config, checkpoint, device='cpu')
+    assert 'something else' not in capsys.readouterr().out
+    init_model(config, checkpoint, device='cpu', cfg_options={'model.data_preprocessor.mean': [0., 0., 0.]})
+    assert "data_preprocessor.mean" in capsys.readouterr().out
+
+
 def test_random_weights_are_said(tiny_config, capsys):
     init_model(load_config(tiny_config, say=lambda line: None), device='cpu')
     assert 'random weights' in capsys.readouterr().out
