@@ -91,8 +91,10 @@ def write_pages(cfg: 'Config', split: str, number: int, out_dir: Path, show: boo
 
 
 def _samples(loader, preprocessor, training: bool) -> Iterator[tuple['np.ndarray', 'np.ndarray']]:
-    """Image (H, W, 3) uint8 RGB, as the preprocessor restores it, and labels (h, w), one by one."""
+    """Image (H, W, 3) uint8 RGB, as the preprocessor restores it, and the labels over it (H, W), one by one."""
     import numpy as np
+
+    from segkit.visualization.overlay import over_padded
 
     for batch in loader:
         batch = preprocessor(batch, training)
@@ -101,7 +103,8 @@ def _samples(loader, preprocessor, training: bool) -> Iterator[tuple['np.ndarray
             if training:
                 label = batch['labels'][k].numpy()
             elif 'gt_sem_seg' in sample:
-                label = sample.gt_sem_seg.data[0].numpy()
+                # At the photo's own size, as scores are counted; the network sees it resized and padded.
+                label = over_padded(sample.gt_sem_seg.data[0].numpy(), sample.img_shape[:2], image.shape[:2])
             else:
                 label = np.full(image.shape[:2], 255)
             yield image, label

@@ -16,10 +16,11 @@ from segkit.datasets.listing import shorten
 from segkit.datasets.parallel import in_pieces, map_in_order
 from segkit.datasets.progress import show_progress
 from segkit.datasets.transforms.image_file import decode_mask, read_bytes
-from segkit.errors import DataError
+from segkit.errors import ConfigError, DataError
 from segkit.evaluation.palette_png import write_palette_png
 
 MASKS, LISTS = 'SegmentationClass', 'ImageSets/Segmentation'
+RULE = 'rule.txt'  # in out_dir: the rule that its masks were made with
 AT_ONCE = 50  # masks that a process gets
 SUFFIX = '.jpg'
 
@@ -30,12 +31,12 @@ def convert(in_dir: str, out_dir: str, splits: Optional[Sequence[str]] = None, r
     """Write the masks of each split into SegmentationClass, and its names into ImageSets/Segmentation/<split>.txt.
 
     All annotations and photos are looked at before the first mask is written. Masks that are there already, whole and
-    with the same labels, are left; a list is written when all its masks are there. Where ``out_dir`` is another folder
-    than ``in_dir``, the folders of photos are linked there.
+    with the same labels, are left; a list is written when all its masks are there. The folders of photos are
+    linked into ``out_dir``.
 
     Args:
         in_dir: COCO's folder: annotations/instances_<split>.json, and the photos in <split>/.
-        out_dir: The folder to write to; it may be ``in_dir``.
+        out_dir: The folder to write to, outside of ``in_dir``; its masks are all of one rule; rule.txt tells it.
         splits: Such as ['train2017', 'val2017']; None takes all whose annotations are there.
         rule, min_pixels, cache_dir: As for :class:`COCOVOCDataset`.
         processes: As for :func:`map_in_order`.
@@ -45,8 +46,11 @@ def convert(in_dir: str, out_dir: str, splits: Optional[Sequence[str]] = None, r
 
     Raises:
         ConfigError, DataError: As :class:`COCOVOCDataset` and :func:`check_dataset` do; also if something else is in
-            the way, or two photos would have the same mask.
+            the way, two photos would have the same mask, ``out_dir`` lies in ``in_dir``, or its masks are of another
+            rule.
     """
+    _refuse_inside(in_dir, out_dir)
+    _refuse_other_rule(out_dir, rule)
     annotations = osp.join(in_dir, 'annotations')
     if not osp.isdir(annotations):
         holds = f'holds {shorten(sorted(os.listdir(in_dir))) or "nothing"}' if osp.isdir(in_dir) else 'does not exist'
@@ -68,9 +72,9 @@ def convert(in_dir: str, out_dir: str, splits: Optional[Sequence[str]] = None, r
         twice = Counter(every).most_common(1)[0][0]
         raise DataError(f'Two photos are called {twice}; each would need the mask {MASKS}/{twice}.png.\n'
                         'Convert the splits into folders of their own (--splits).')
-    if osp.realpath(in_dir) != osp.realpath(out_dir):
-        for split in splits:
-            _link(osp.join(out_dir, split), osp.abspath(osp.join(in_dir, split)))
+    for split in splits:
+        _link(osp.join(out_dir, split), osp.abspath(osp.join(in_dir, split)))
+    _write_list(osp.join(out_dir, RULE), [rule])
     for split, dataset in datasets.items():
         for folder in {osp.dirname(name) for name in names[split]}:
             os.makedirs(osp.join(out_dir, MASKS, folder), exist_ok=True)
@@ -88,6 +92,25 @@ def convert(in_dir: str, out_dir: str, splits: Optional[Sequence[str]] = None, r
         print(f'{split}: {new} masks written, {len(dataset) - new} were there'
               + (f'; {mended} of the written ones were there with other labels or damaged' if mended else ''))
     return {split: len(dataset) for split, dataset in datasets.items()}
+
+
+def _refuse_inside(in_dir: str, out_dir: str) -> None:
+    source, target = osp.realpath(in_dir), osp.realpath(out_dir)
+    if osp.commonpath([source, target]) == source:
+        where = 'is the folder that is read from' if source == target else f'lies in {in_dir}, which is read from'
+        raise ConfigError(f'OUT {out_dir} {where}: nothing is written among data.\nName a folder outside of it as OUT; '
+                          'the photos are linked there.')
+
+
+def _refuse_other_rule(out_dir: str, rule: str) -> None:
+    path, masks = osp.join(out_dir, RULE), osp.join(out_dir, MASKS)
+    if not osp.isfile(path) or not osp.isdir(masks) or not os.listdir(masks):
+        return
+    with open(path, encoding='utf-8', errors='replace') as file:
+        there = shorten(file.read().split())
+    if there != rule:
+        raise ConfigError(f'The masks in {masks} were made with --rule {there} ({path}), not with {rule}.\nName '
+                          f'another folder as OUT, or take --rule {there}.')
 
 
 def _splits_in(annotations: str) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from segkit.visualization.mosaic import fit_mask
 from segkit.visualization.palette import VOID
 from segkit.visualization.text import canvas, font, text_width
 
@@ -29,6 +30,22 @@ def tint(image: np.ndarray, mask: np.ndarray, colours: np.ndarray, plain: Sequen
     line = cv2.addWeighted(colour, 0.5, np.full_like(colour, 255), 0.5, 0)
     out = np.where(tinted[..., None], mixed, image)
     return np.where((region_edges(mask) & tinted)[..., None], line, out)
+
+
+def over_padded(mask: np.ndarray, shape: tuple[int, int], padded: tuple[int, int]) -> np.ndarray:
+    """Lay class indices over a photo that was resized and then padded at the bottom and on the right.
+
+    Args:
+        mask: (h, w) class indices over the photo, at any size.
+        shape: (h', w') of the photo before it was padded.
+        padded: (H, W) with the padding, not smaller.
+
+    Returns:
+        (H, W) class indices; void on the padding.
+    """
+    out = np.full(padded, VOID, mask.dtype)
+    out[:shape[0], :shape[1]] = fit_mask(mask, shape)
+    return out
 
 
 def region_edges(mask: np.ndarray) -> np.ndarray:

@@ -75,7 +75,7 @@ def test_a_second_run_mends_what_was_changed_and_leaves_the_rest(coco, tmp_path,
     assert 'val: 0 masks written, 3 were there\n' in said
     assert {path: path.read_bytes() for path in masks} == {path: content for path, (content, _) in before.items()}
     assert all(path.stat().st_mtime_ns == before[path][1] for path in masks[3:])
-    assert sorted(path.name for path in out.iterdir()) == ['ImageSets', 'SegmentationClass', 'train', 'val']
+    assert sorted(path.name for path in out.iterdir()) == ['ImageSets', 'SegmentationClass', 'rule.txt', 'train', 'val']
     assert not list(out.rglob('*.part'))
 
 
@@ -98,10 +98,36 @@ def test_a_run_that_is_stopped_leaves_no_list_and_goes_on(coco, tmp_path, monkey
         assert_equal(*both(coco, out, split, cache))
 
 
-def test_into_the_same_folder(coco, tmp_path):
-    convert(str(coco), str(coco), ['val'], cache_dir=str(tmp_path / 'cache'), processes=1)
-    assert not (coco / 'val').is_symlink() and len(list((coco / 'SegmentationClass').iterdir())) == 3
-    assert_equal(*both(coco, coco, 'val', str(tmp_path / 'cache')))
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+def test_nothing_is_written_into_the_folder_that_is_read_from(coco, tmp_path):
+    before, own = content(tmp_path), dict(cache_dir=str(tmp_path / 'cache'), processes=1)
+    (tmp_path / 'link').symlink_to(coco)
+    for out in (coco, coco / 'voc', coco / 'train', tmp_path / 'link', tmp_path / 'link/voc/deep', coco / '../coco/'):
+        with pytest.raises(ConfigError, match='(is the folder that|which) is read from'):
+            convert(str(coco), str(out), ['val'], **own)
+    assert content(tmp_path) == before and not (tmp_path / 'cache').exists()
+    convert(str(coco), str(tmp_path / 'coco_voc'), ['val'], **own)  # the name alone begins alike
+    assert_equal(*both(coco, tmp_path / 'coco_voc', 'val', own['cache_dir']))
+
+
+def test_a_folder_holds_masks_of_one_rule(coco, tmp_path):
+    out, own = tmp_path / 'voc', dict(cache_dir=str(tmp_path / 'cache'), processes=1)
+    convert(str(coco), str(out), ['val'], 'torchvision', None, **own)
+    before = content(tmp_path)
+    assert before[out / 'rule.txt'] == b'torchvision\n'
+    for split in ('val', 'train'):
+        with pytest.raises(ConfigError, match='were made with --rule torchvision .*not with gluoncv'):
+            convert(str(coco), str(out), [split], 'gluoncv', **own)
+    assert content(tmp_path) == before and not (out / 'train').exists()
+    convert(str(coco), str(out), ['train'], 'torchvision', None, **own)
+    for mask in (out / 'SegmentationClass').iterdir():
+        mask.unlink()
+    convert(str(coco), str(out), rule='gluoncv', **own)
+    assert (out / 'rule.txt').read_text() == 'gluoncv\n'
+    assert_equal(*both(coco, out, 'val', own['cache_dir'], rule='gluoncv'))
 
 
 def test_everything_is_looked_at_before_anything_is_written(coco, tmp_path):

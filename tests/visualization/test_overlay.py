@@ -64,3 +64,11 @@ def test_a_long_legend_gets_columns_and_room():
     panel = overlay.legend_panel([(f'class {k}', '1.0 %', (k, k, k)) for k in range(150)], height=100)
     short = overlay.legend_panel([('class 0', '1.0 %', (0, 0, 0))], height=100)
     assert panel.shape[1] > 10 * short.shape[1] and panel.shape[0] < 250
+
+
+def test_a_mask_lies_at_the_upper_left_of_a_padded_photo():
+    mask = np.array([[0, 1], [2, 1]], np.uint8)
+    drawn = overlay.over_padded(mask, (2, 4), (3, 5))
+    np.testing.assert_array_equal(drawn, [[0, 0, 1, 1, 255], [2, 2, 1, 1, 255], [255] * 5])
+    assert drawn.dtype == np.uint8
+    np.testing.assert_array_equal(overlay.over_padded(mask, (2, 2), (2, 2)), mask)

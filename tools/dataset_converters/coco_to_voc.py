@@ -11,13 +11,13 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
         epilog='example: python tools/dataset_converters/coco_to_voc.py data/coco data/coco_voc --splits train2017\n'
                'A second run goes on where the first one was stopped, and mends masks that were changed since.')
     parser.add_argument('in_dir', help='folder with annotations/instances_<split>.json and the photos in <split>/')
-    parser.add_argument('out_dir', help='folder for SegmentationClass and ImageSets/Segmentation/<split>.txt; '
-                                        'it may be the same, else the photos are linked there')
+    parser.add_argument('out_dir', help='folder for SegmentationClass and ImageSets/Segmentation/<split>.txt, '
+                                        'outside of in_dir; the photos are linked there')
     parser.add_argument('--splits', nargs='+', metavar='SPLIT',
                         help='such as train2017 val2017 (default: all there are)')
     parser.add_argument('--rule', choices=('gluoncv', 'torchvision'), default='gluoncv',
                         help='where instances overlap the first one counts (gluoncv), or the label is 255 '
-                             '(torchvision; default: %(default)s)')
+                             '(torchvision; default: %(default)s); a folder holds masks of one rule')
     parser.add_argument('--min-pixels', type=int, default=1000, metavar='N',
                         help="keep photos with more pixels of VOC's classes than that; for torchvision the areas that "
                              'the annotations state are added up; -1 keeps all (default: %(default)s)')

@@ -5,6 +5,9 @@ from typing import Any, NamedTuple, Optional
 
 from segkit.registry import DATASETS, DECODE_HEADS, METRICS, TRANSFORMS, SegkitRegistry
 
+# Transforms behind a crop that leave its size as it is.
+SAME_SIZE = ('RandomFlip', 'PhotoMetricDistortion', 'PackSegInputs', 'RandomCutOut', 'RandomGaussianBlur')
+
 
 class Part(NamedTuple):
     """A dict of a config that a class is built from.
@@ -102,6 +105,19 @@ def _transforms(node: Any, place: str) -> Iterator[Part]:
             yield from _transforms(one.get('transforms'), f'{place}.{i}.transforms')
         else:
             yield from _transforms(one, f'{place}.{i}')
+
+
+def size_of_crops(dataset: Part) -> Optional[tuple[int, int]]:
+    """The (h, w) that a training pipeline ends with, where its last RandomCrop decides it."""
+    steps = dataset.cfg.get('pipeline')
+    for step in reversed(steps if isinstance(steps, (list, tuple)) else ()):
+        kind = step.get('type') if isinstance(step, dict) else None
+        if kind == 'RandomCrop':
+            crop = step.get('crop_size')
+            return (crop, crop) if isinstance(crop, int) else tuple(crop)
+        if kind not in SAME_SIZE:
+            return None
+    return None
 
 
 def metrics_of(given: dict, split: str) -> list[Part]:

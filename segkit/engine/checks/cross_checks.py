@@ -3,15 +3,12 @@ from typing import Any, Optional
 
 from torch import nn
 
-from segkit.engine.checks import label_checks, score_checks
-from segkit.engine.checks.config_parts import Part, classes_of, datasets_of, heads_of, metrics_of, model_of
+from segkit.engine.checks import hard_pixels, label_checks, score_checks
+from segkit.engine.checks.config_parts import classes_of, datasets_of, heads_of, metrics_of, model_of, size_of_crops
 from segkit.engine.iteration_counts import schedules
 from segkit.engine.loops.iter_based_train_loop import above_zero
 from segkit.engine.schedule import POLY, fill_ends
 from segkit.errors import ConfigError
-
-# Transforms behind a crop that leave its size as it is.
-SAME_SIZE = ('RandomFlip', 'PhotoMetricDistortion', 'PackSegInputs', 'RandomCutOut', 'RandomGaussianBlur')
 
 
 def check(given: dict) -> list[str]:
@@ -45,7 +42,7 @@ def check(given: dict) -> list[str]:
         for dataset in datasets_of(given, split):
             for metric in metrics_of(given, split):
                 notices += label_checks.check_metric(dataset, metric)
-    notices += _check_crop(given, model)
+    notices += _check_crop(given, model) + hard_pixels.all_kept(given, heads)
     if isinstance(given.get('train_cfg'), dict):
         for key, unit in (('max_iters', 'iterations'), ('max_epochs', 'epochs')):
             if given['train_cfg'].get(key) is not None:  # else a schedule would be blamed
@@ -144,7 +141,7 @@ def _check_crop(given: dict, model: dict) -> list[str]:
         return []
     notices, size = [], tuple(size)
     for dataset in datasets_of(given, 'train'):
-        crop = _size_of_crops(dataset)
+        crop = size_of_crops(dataset)
         if crop is None or crop == size:
             continue
         what = f'{dataset.place}.pipeline gives crops of {crop[0]}x{crop[1]} (h, w), and model.data_preprocessor.size'
@@ -155,19 +152,6 @@ def _check_crop(given: dict, model: dict) -> list[str]:
         notices.append(f'{what} pads them to {size[0]}x{size[1]}: {share:.0%} of what is computed is padding '
                        f'(crop_size on the command line sets both)')
     return notices
-
-
-def _size_of_crops(dataset: Part) -> Optional[tuple[int, int]]:
-    """The (h, w) that a training pipeline ends with, where its last RandomCrop decides it."""
-    steps = dataset.cfg.get('pipeline')
-    for step in reversed(steps if isinstance(steps, (list, tuple)) else ()):
-        kind = step.get('type') if isinstance(step, dict) else None
-        if kind == 'RandomCrop':
-            crop = step.get('crop_size')
-            return (crop, crop) if isinstance(crop, int) else tuple(crop)
-        if kind not in SAME_SIZE:
-            return None
-    return None
 
 
 def _check_schedules(given: dict) -> list[str]:
