@@ -10,8 +10,8 @@ CARDS = '## Protocol cards'
 HEAD = """\
 # The source systems
 
-segkit was asked for from descriptions of systems of the DeepLab family. Each is a config here. `make systems` builds
-each, trains it for some steps, lets it learn one batch by heart and evaluates it; this page is what it found. **No
+Each system of the DeepLab family that segkit follows is a config here. `make systems` builds and counts every file,
+trains every recipe for some steps, lets it learn one batch by heart and evaluates it; this page is what it found. **No
 published accuracy has been reproduced**: that takes GPUs, the whole data sets and the ImageNet weights of each
 source. What real weights score is in the last section.
 
@@ -34,7 +34,8 @@ Made by: `python tools/benchmarks/systems.py --write`
   images; OHEM's hard pixels, to the same share of a batch; the schedule, to {steps} iterations; loader processes, to
   none. At each step the loss was finite, and the learning rate and weight decay of every parameter were those of the
   recipe. At the end every parameter that learns had had a gradient and had changed; no frozen parameter and no
-  statistic of a frozen batch norm had changed by a bit; all other statistics had.
+  statistic of a frozen batch norm had changed by a bit; all other statistics had. DeepLabV2 with MSC gathers ten
+  batches of one image: its iterations are a tenth as many updates.
 - **One batch**: {overfit} steps of Adam on one batch, without dropout. The loss had to fall below half of its first
   value, and the cross-entropy of the scores below half of the entropy of the batch's labels, which is the least that
   a network can reach that does not look at the photo. Phases that differ from the one before in rate and data alone
