@@ -14,16 +14,17 @@ ALLOWED = {
     'registry': {'errors', 'left_out', 'signatures'},
     'palette': set(),
     'cache_folder': set(),
+    'cores': set(),
     'launchers': {'errors'},
     'ops': {'errors'},
     'structures': {'errors'},
     'checkpoint': {'errors'},
     'config': {'errors', 'registry', 'signatures'},
     'models': {'errors', 'registry', 'structures', 'ops', 'checkpoint'},
-    'datasets': {'errors', 'registry', 'structures', 'palette', 'cache_folder'},
+    'datasets': {'errors', 'registry', 'structures', 'palette', 'cache_folder', 'cores'},
     'evaluation': {'errors', 'registry', 'ops'},
     'visualization': {'errors', 'registry', 'structures', 'palette'},
-    'engine': {'errors', 'registry', 'structures', 'ops', 'checkpoint', 'launchers', 'cache_folder'},
+    'engine': {'errors', 'registry', 'structures', 'ops', 'checkpoint', 'launchers', 'cache_folder', 'cores'},
 }
 # Rooms inside models that reach each other through registries only.
 APART = {'backbones', 'decode_heads', 'losses'}

@@ -27,6 +27,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from segkit.apis.dry_run_facts import Facts
+from segkit.cores import usable_cores
 from segkit.engine import run_state
 from segkit.engine.shape_trace import Stair
 from segkit.engine.small_batch import IMAGES, SIDE, network_size, shrunk, small_size, stride_of
@@ -195,7 +196,7 @@ def estimate(cfg: Any, measured: Measured, facts: Facts, process_bytes: float, r
         memory = {}
     return Costs(seconds, _reading(read_seconds, seconds, facts), basis,
                  {name: value for name, value in memory.items() if value}, stairs, fault, measured.share,
-                 os.getloadavg()[0] / _cores() if hasattr(os, 'getloadavg') else 1.)
+                 os.getloadavg()[0] / usable_cores() if hasattr(os, 'getloadavg') else 1.)
 
 
 def _extended(measured: Measured, work: dict[Shape, int], unit: str) -> tuple[float, str]:
@@ -213,15 +214,11 @@ def _extended(measured: Measured, work: dict[Shape, int], unit: str) -> tuple[fl
     return seconds, f'{shown}, extended to {work[measured.real] / work[most]:.1f} x the {unit}'
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-
-
 def _reading(read: float, step: float, facts: Facts) -> float:
     """Seconds that reading a batch adds to a step."""
     if facts.workers == 0:
         return read
-    free = _cores() // int(os.environ.get('LOCAL_WORLD_SIZE', 1)) - (1 if torch.cuda.is_available() else
+    free = usable_cores() // int(os.environ.get('LOCAL_WORLD_SIZE', 1)) - (1 if torch.cuda.is_available() else
                                                                   torch.get_num_threads())
     hiding = min(facts.workers, free)
     return max(read / hiding - step, 0.) if hiding > 0 else read

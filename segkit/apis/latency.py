@@ -81,7 +81,8 @@ def prepared(model: nn.Module, amp: bool, channels_last: bool) -> Iterator[None]
         yield
 
 
-def _now(device: torch.device) -> float:
+def now_on(device: torch.device) -> float:
+    """Seconds of a clock, read when the device has done what it was given."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -89,11 +90,11 @@ def _now(device: torch.device) -> float:
 
 def warm_up(step: Callable[[], Any], device: torch.device) -> float:
     """Take a few steps that do not count; returns the seconds that the first one took, compilation included."""
-    start = _now(device)
+    start = now_on(device)
     step()
-    first = _now(device) - start
+    first = now_on(device) - start
     for _ in range(WARM_UP - 1):
-        if _now(device) - start > WARM_UP_SECONDS:
+        if now_on(device) - start > WARM_UP_SECONDS:
             break
         step()
     return first
@@ -108,11 +109,11 @@ def time_network(model: nn.Module, inputs: torch.Tensor, number: int) -> Timing:
         number: Batches; fewer where they take longer than half a minute.
     """
     seconds: list[float] = []
-    begun = before = _now(inputs.device)
+    begun = before = now_on(inputs.device)
     used = time.process_time()
     while len(seconds) < number and (before - begun < LONGEST or len(seconds) < LEAST):
         model.predict(inputs)
-        now = _now(inputs.device)
+        now = now_on(inputs.device)
         seconds.append(now - before)
         before = now
     alone = inputs.device.type == 'cpu' and torch.get_num_threads() == 1
@@ -138,9 +139,9 @@ def time_with_data(model: nn.Module, loader: Any, number: int) -> Optional[Timin
     for batch in batches:
         if batch is None:  # every image of it was skipped
             continue
-        came = _now(device)
+        came = now_on(device)
         model.test_step(batch)
-        now = _now(device)
+        now = now_on(device)
         if before is None:
             begun = before = now
             continue

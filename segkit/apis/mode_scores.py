@@ -1,5 +1,4 @@
 """Scores of one network in several test modes, from one pass over the images."""
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from typing import Any, Optional
 import torch
 from torch import Tensor, nn
 
+from segkit.apis.latency import now_on
 from segkit.engine.loader_processes import one_pass
 from segkit.engine.loops.test_loop import half_precision
 from segkit.models.segmentors.prediction_settings import checked_test_cfg
@@ -160,13 +160,11 @@ class _Clock:
         self.seconds = 0.0
 
     def __enter__(self) -> '_Clock':
-        self._start = time.perf_counter()
+        self._start = now_on(self.device)
         return self
 
     def __exit__(self, *_: Any) -> None:
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
-        self.seconds = time.perf_counter() - self._start
+        self.seconds = now_on(self.device) - self._start
 
 
 def _is_flipped(view: dict) -> bool:

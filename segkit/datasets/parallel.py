@@ -14,16 +14,12 @@ from typing import Optional, TypeVar
 
 import cv2
 
+from segkit.cores import usable_cores
 from segkit.errors import DataError
 
 T, R = TypeVar('T'), TypeVar('R')
 MOST = 16  # processes, where nobody says how many
 AHEAD = 2  # pieces that wait for each process
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def in_pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:

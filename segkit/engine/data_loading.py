@@ -1,7 +1,6 @@
 """From the dataloader part of a config to a DataLoader."""
 import copy
 import inspect
-import os
 import random
 import warnings
 from functools import cache, partial
@@ -14,6 +13,7 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.registry import FUNCTIONS
 from torch.utils.data import DataLoader
 
+from segkit.cores import usable_cores
 from segkit.engine.loader_processes import heed_parent_only
 from segkit.engine.skipped_samples import SkippedSamples, SkippingLoader
 from segkit.errors import ConfigError
@@ -79,7 +79,7 @@ def build_data_loader(cfg: dict, seed: Optional[int], training: bool) -> DataLoa
     except (TypeError, ValueError) as error:
         raise ConfigError(f'{name}: torch refuses its values: {error}') from error
     loader.heeds_parent_only = True  # its processes do, through init_worker
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    cores = usable_cores()
     if workers > cores:
         _say_of_cores(MMLogger.get_current_instance().instance_name, workers, cores)
     if training and batch_sampler is None and len(loader) == 0 and not hasattr(sampler, 'start_at'):

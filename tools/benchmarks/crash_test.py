@@ -28,6 +28,7 @@ from typing import Optional
 
 from segkit.apis.arguments import add_cfg_options
 from segkit.apis.cli import run
+from segkit.cores import usable_cores
 from segkit.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,7 +162,8 @@ class CrashTest:
             + ('**the end is that of the uninterrupted run, bit for bit.**' if not differ else '**it differs.**'), '',
             f'Settings: {settings}; a checkpoint every {CHECKPOINT_EVERY}, a validation every {VALIDATE_EVERY}, a row '
             f'of the log every {LOG_EVERY} iterations; seed {args.seed}.', '',
-            f'Machine: {cores()} cores, {processor()}, torch {torch.__version__}, Python {platform.python_version()}.',
+            f'Machine: {usable_cores()} cores, {processor()}, torch {torch.__version__}, Python '
+            f'{platform.python_version()}.',
             '', 'Hit: ' + ', '.join(f'{name} {number}' for name, number in sorted(count.items())) + '.', '',
             'Command: `' + ' '.join(['python tools/benchmarks/crash_test.py', f'--kills {args.kills}',
                                         f'--seed {args.seed}'] + ['--amp'] * args.amp
@@ -176,10 +178,6 @@ class CrashTest:
               f'{kill.resumed_from or "the start"} | {max(kill.iteration - kill.resumed_at, 0)} |'
               for number, kill in enumerate(self.kills, 1))]
         return '\n'.join(lines) + '\n'
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def processor() -> str:

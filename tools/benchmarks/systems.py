@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 sys.path.insert(0, str(Path(__file__).parent))
-from crash_test import cores  # noqa: E402
 from systems.facts import BY_NAME, ROOT, SYSTEMS, System  # noqa: E402
 
 from segkit.apis.arguments import Parser, say  # noqa: E402
+from segkit.cores import usable_cores  # noqa: E402
 
 PAGE = ROOT / 'docs/systems.md'
 MEASURED = '## Measured on real weights'
@@ -41,7 +41,7 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/systems'), metavar='DIR',
                         help='where data, runs and records lie; made anew (default: %(default)s); a run takes up to '
                         '300 MB there until the phase behind it has started')
-    parser.add_argument('--jobs', type=int, default=min(cores(), 2), metavar='N',
+    parser.add_argument('--jobs', type=int, default=min(usable_cores(), 2), metavar='N',
                         help='processes at a time, of one thread and up to 2.5 GB each (default: %(default)s)')
     parser.add_argument('--write', action='store_true', help='write docs/systems.md (all systems only)')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')

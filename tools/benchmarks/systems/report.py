@@ -2,6 +2,7 @@
 import platform
 from typing import Any
 
+from segkit.cores import usable_cores
 from segkit.errors import ConfigError
 from systems.card import card_of, command_of, score_of, title_of
 from systems.facts import SYSTEMS, System
@@ -101,8 +102,8 @@ def cards() -> str:
 def machine() -> str:
     """The processor, its cores and torch's version, in words."""
     import torch
-    from crash_test import cores, processor
-    return f'{cores()} cores of {processor()}, torch {torch.__version__}, Python {platform.python_version()}'
+    from crash_test import processor
+    return f'{usable_cores()} cores of {processor()}, torch {torch.__version__}, Python {platform.python_version()}'
 
 
 def section(text: str, title: str) -> str:
