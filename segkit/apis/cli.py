@@ -1,6 +1,7 @@
 """How the command-line tools end: quietly, or with an error that a user can act on."""
 import errno
 import json
+import logging
 import os
 import re
 import select
@@ -122,4 +123,12 @@ def _end_live_line() -> None:
 
 
 def _leave(status: int) -> None:
+    """End with a status, which a process group that could not be left in order must not turn into an abort."""
+    distributed = sys.modules.get('torch.distributed')
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        # gloo's threads still wait for the others, and C++ aborts a process that ends orderly with such threads.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     raise SystemExit(status)
