@@ -57,8 +57,9 @@ def test_a_process_that_was_ended_is_told():
 
 
 def test_processes_end_with_a_killed_parent():
+    # One write a line: print() writes number and line's end apart where Python does not buffer, and two processes mix.
     code = ('import os, time\nfrom segkit.datasets.parallel import map_in_order\n'
-            'def work(n):\n    print(os.getpid(), flush=True)\n    time.sleep(600)\n'
+            'def work(n):\n    os.write(1, f"{os.getpid()}\\n".encode())\n    time.sleep(600)\n'
             'list(map_in_order(work, range(4), 2))')
     with subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True) as parent:
         pids = [int(parent.stdout.readline()) for _ in range(2)]
