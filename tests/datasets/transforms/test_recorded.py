@@ -61,11 +61,20 @@ def digests(case):
     for seed in SEEDS:
         np.random.seed(seed)
         results = TRANSFORMS.build(dict(case))(sample(seed))
-        pair = [np.ascontiguousarray(results[key]) for key in ('img', 'gt_seg_map')]
-        found.append([hashlib.sha256(one.tobytes() + repr((one.shape, one.dtype)).encode()).hexdigest()[:16]
-                      for one in pair])
+        found.append([digest(np.ascontiguousarray(results[key])) for key in ('img', 'gt_seg_map')])
     return found
+
+
+def digest(one):
+    return hashlib.sha256(one.tobytes() + repr((one.shape, one.dtype)).encode()).hexdigest()[:16]
 # -- end shared
+
+
+def opencvs(seed):
+    """The digest of what OpenCV makes here of an image of 'multiple of 7', whose first seed AVX2 and AVX-512 round apart."""
+    img = sample(seed)['img']
+    size = tuple(-(-length // 7) * 7 for length in img.shape[1::-1])
+    return digest(cv2.resize(img, size, interpolation=cv2.INTER_CUBIC))
 
 
 def turned(seed):
@@ -78,6 +87,8 @@ def turned(seed):
 @pytest.mark.parametrize('name', CASES)
 def test_samples_are_those_of_mmsegmentation(name):
     found, expected = digests(CASES[name]), RECORDED['digests'][name]
+    if name == 'multiple of 7':
+        expected = [[opencvs(seed), labels] for seed, (_, labels) in zip(SEEDS, expected)]
     assert [img for img, _ in found] == [img for img, _ in expected]
     alike = [seed for seed in SEEDS if name != 'rotate or flip' or not turned(seed)]
     assert len(alike) >= 3

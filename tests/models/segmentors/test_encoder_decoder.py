@@ -93,7 +93,8 @@ def test_training_numbers_are_mmsegmentations(model_cfg, draw, mmseg_numbers):
     assert {k: v.item() for k, v in out.items()} == pytest.approx(mmseg_numbers['train_bn'], rel=1e-5)
     model.parse_losses(out)[0].backward()
     norm = sum(p.grad.double().square().sum() for p in model.parameters()).sqrt()
-    assert norm.item() == pytest.approx(mmseg_numbers['grad_norm'], rel=1e-5)
+    # 2.199322 in float64; in float32, in which it was recorded, 2.19922 to 2.19960 by the processor's vectors.
+    assert norm.item() == pytest.approx(mmseg_numbers['grad_norm'], rel=3e-4)
 
 
 @pytest.mark.parametrize('name, test_cfg, padding, meta', [
