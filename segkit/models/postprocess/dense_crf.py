@@ -74,7 +74,7 @@ class DenseCRF:
         if normalization not in NORMALIZATIONS:
             raise ConfigError(f'DenseCRF.normalization must be one of {", ".join(NORMALIZATIONS)}; got '
                               f'{normalization!r}.')
-        if bi_w and bi_xy_std < bi_rgb_std:
+        if bi_w and bi_xy_std <= 5 and bi_rgb_std >= 30:
             print_log(f'DenseCRF: bi_xy_std={bi_xy_std:g} pixels and bi_rgb_std={bi_rgb_std:g} colour steps look '
                       'exchanged, as in two public copies of DeepLabV2, whose values are bi_xy_std=67 and '
                       'bi_rgb_std=3', 'current', level=30)
@@ -153,7 +153,7 @@ def _check(probabilities: Tensor, photo: np.ndarray) -> None:
                         'counts steps from 0 to 255.')
     if probabilities.ndim != 3 or tuple(probabilities.shape[1:]) != photo.shape[:2]:
         raise DataError(f'DenseCRF: probabilities of shape {tuple(probabilities.shape)} (K, H, W) do not fit a photo '
-                        f'of {photo.shape[0]}x{photo.shape[1]} (h, w).\nResize the scores to the photo, never the photo.')
+                        f'of {photo.shape[0]}x{photo.shape[1]} (h, w).\nResize the scores to the photo.')
     sums = probabilities.sum(dim=0, dtype=torch.float32)
     if not bool(((sums - 1).abs() < 0.01).all()) or bool((probabilities < 0).any()):
         raise DataError(f'DenseCRF: expected probabilities, which are at least 0 and sum to 1 over the classes; got '

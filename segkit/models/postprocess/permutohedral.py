@@ -18,8 +18,9 @@ class PermutohedralLattice:
 
     Each point spreads its value over the d + 1 corners of the simplex around it (splat), the corners exchange with
     their neighbours along each of d + 1 axes (blur), and each point reads its corners (slice). The result is near
-    ``sum_j exp(-|f_i - f_j|^2 / 2) v_j``, the point itself included. Each of the steps is a sparse matrix times the
-    values, and torch has a fast one that needs no sparse tensor: an embedding bag sums weighted rows.
+    ``sum_j exp(-|f_i - f_j|^2 / 2) v_j``, the point itself included, times a share that is almost the same for all
+    points (0.87 for d = 2, 0.65 for d = 5): means are much nearer than sums. Each of the steps is a sparse matrix times
+    the values, and torch has a fast one that needs no sparse tensor: an embedding bag sums weighted rows.
 
     Reference:
         Adams, Baek and Davis, "Fast High-Dimensional Filtering Using the Permutohedral Lattice", Eurographics 2010.
