@@ -13,6 +13,8 @@ class SegDataSample(BaseDataElement):
         gt_sem_seg (PixelData): ``.data`` is the label map, (1, H, W), uint8 up to 255 classes, else int32.
         pred_sem_seg (PixelData): ``.data`` is the predicted class of each pixel, (1, H, W), uint8 or int64.
         seg_logits (PixelData): ``.data`` is (K, H, W) float; present only where it was asked for.
+        photo (PixelData): ``.data`` is the photo as it was loaded, (3, H, W) uint8 BGR, before any transform; present
+            only where KeepPhoto keeps it for post-processing.
     """
 
     @property
@@ -50,6 +52,18 @@ class SegDataSample(BaseDataElement):
     @seg_logits.deleter
     def seg_logits(self) -> None:
         del self._seg_logits
+
+    @property
+    def photo(self) -> PixelData:
+        return self._photo
+
+    @photo.setter
+    def photo(self, value: PixelData) -> None:
+        self.set_field(value, '_photo', dtype=PixelData)
+
+    @photo.deleter
+    def photo(self) -> None:
+        del self._photo
 
 
 class SkippedSample(NamedTuple):

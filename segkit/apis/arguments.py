@@ -61,6 +61,20 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
                         'one that reaches nothing is refused, +KEY=VALUE adds a new key')
 
 
+def add_crf(parser: argparse.ArgumentParser) -> None:
+    """Add the option that lets a dense CRF decide the classes."""
+    parser.add_argument('--crf', action='store_true',
+                        help="decide the classes by a dense CRF over the photo: model.test_cfg.crf of the config, or "
+                        "dict(type='DenseCRF') with the values of DeepLabV2 (default: only where the config has one)")
+
+
+def use_crf(cfg: 'Config') -> None:
+    """Give a config the usual dense CRF, unless it has one."""
+    test_cfg = dict(cfg.model.get('test_cfg') or {})
+    if test_cfg.get('crf') is None:
+        cfg.model.test_cfg = dict(test_cfg, crf=dict(type='DenseCRF'))
+
+
 def add_unsafe_load(parser: argparse.ArgumentParser) -> None:
     """Add the option that lets files run code."""
     parser.add_argument('--unsafe-load', action='store_true',

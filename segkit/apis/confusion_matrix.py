@@ -93,7 +93,8 @@ def predict(cfg: 'Config', args: argparse.Namespace) -> 'Report':
     from segkit.engine import SegRunner
 
     cfg.launcher, cfg.work_dir = 'none', args.save_dir
-    given = argparse.Namespace(config=args.config, checkpoint=args.prediction_path, out=None, show_dir=None, tta=False)
+    given = argparse.Namespace(config=args.config, checkpoint=args.prediction_path, out=None, save_probs=None,
+                               crf=False, show_dir=None, tta=False)
     fetch(given.checkpoint)
     test.prepare(cfg, given)
     if cfg.get('default_hooks'):

@@ -14,6 +14,7 @@ from segkit.apis.own_config import is_checkpoint, stored_config
 from segkit.checkpoint import load_file, load_weights, state_dict_of, trusting
 from segkit.config import load_config
 from segkit.engine.checks import same_function
+from segkit.engine.kept_photos import keeping, looks_at_photos
 from segkit.engine.run_state import dataset_meta_of
 from segkit.errors import CheckpointError, ConfigError, DataError
 from segkit.registry import DATASETS, MODELS, TRANSFORMS
@@ -190,6 +191,8 @@ def prediction_pipeline(cfg: Config) -> tuple[Any, Compose]:
     if not steps or not steps[0]['type'].startswith('LoadImage'):
         raise ConfigError('Prediction needs test_dataloader.dataset.pipeline (or test_pipeline), whose first transform '
                           'is LoadImageFromFile.')
+    if looks_at_photos(cfg):
+        steps = keeping(steps)
     transforms = [TRANSFORMS.build(step) for step in steps if not step['type'].startswith('LoadAnnotations')]
     return transforms[0], Compose(transforms[1:])
 

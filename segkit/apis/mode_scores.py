@@ -12,7 +12,6 @@ from segkit.engine.loader_processes import one_pass
 from segkit.engine.loops.test_loop import half_precision
 from segkit.models.segmentors.prediction_settings import checked_test_cfg
 from segkit.models.segmentors.seg_tta_model import FUSIONS
-from segkit.ops import predicted_classes
 
 
 @dataclass
@@ -107,7 +106,7 @@ class ModeScores:
                 logits = self._logits(views[0])
             with self._clock() as deciding:
                 for sample, one in zip(samples, logits):
-                    self.model.write_prediction(sample, one, predicted_classes(one, self.model.decode_head.threshold))
+                    self.model.write_prediction(sample, one, self.model.classes_of(sample, one))
             seconds = predicting.seconds
             mode.seconds += seconds + deciding.seconds
             mode.metric.process({}, samples)

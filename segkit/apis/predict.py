@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from segkit.apis.arguments import Parser, add_cfg_options, add_unsafe_load, started
+from segkit.apis.arguments import Parser, add_cfg_options, add_crf, add_unsafe_load, started, use_crf
 from segkit.apis.output_folders import refuse_inputs
 from segkit.apis.own_config import CHECKPOINTS, CONFIGS, is_checkpoint, refuse_no_file, stored_config
 from segkit.apis.used_overrides import judge_of_prediction
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--device', help='cuda:N or cpu (default: cuda:0, or cpu where there is no CUDA)')
     p.add_argument('--opacity', type=_share, default=0.5, metavar='0..1',
                    help='weight of the colours over the photo (default: 0.5)')
+    add_crf(p)
     add_cfg_options(p)
     add_unsafe_load(p)
     p.add_argument('--debug', action='store_true', help='show the stack trace of an error')
@@ -88,6 +89,8 @@ def predict(args: argparse.Namespace) -> None:
     stems = [Path(path).stem for path in images]
     cfg = load_config(args.config or stored_config(args.checkpoint), args.cfg_options,
                       judge=judge_of_prediction)
+    if args.crf:
+        use_crf(cfg)
     model = init_model(cfg, args.checkpoint, args.device)
     inferencer = MMSegInferencer(model)
     out, unreadable = Path(args.out_dir), []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from segkit.apis.arguments import Parser, add_common, load, started
+from segkit.apis.arguments import Parser, add_common, add_crf, load, started, use_crf
 from segkit.apis.output_folders import data_folders, refuse_inputs
 from segkit.apis.own_config import is_checkpoint, refuse_no_file
 from segkit.apis.used_overrides import judge_of_test
@@ -32,6 +32,10 @@ def parser() -> argparse.ArgumentParser:
                    '(default: not drawn)')
     p.add_argument('--tta', action='store_true',
                    help='test-time augmentation: tta_pipeline and tta_model of the config (default: off)')
+    p.add_argument('--save-probs', metavar='DIR', help='write the probabilities of each photo there, before any CRF, '
+                   'for tools/analysis/crf.py: NAME.npy, (K, H, W) float16, 8 MB for 21 classes at 500x375 '
+                   '(default: not written)')
+    add_crf(p)
     add_common(p)
     return p
 
@@ -98,6 +102,12 @@ def prepare(cfg: 'Config', args: argparse.Namespace) -> None:
         refuse_inputs('--out', args.out, data_folders(cfg, 'test'))
         metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
         metrics[0].output_dir = args.out
+    if args.save_probs:
+        refuse_inputs('--save-probs', args.save_probs, data_folders(cfg, 'test'))
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []),
+                            dict(type='SaveProbabilitiesHook', out_dir=args.save_probs)]
+    if args.crf:
+        use_crf(cfg)
     if args.show_dir:
         hook = (cfg.get('default_hooks') or {}).get('visualization')
         if hook is None:

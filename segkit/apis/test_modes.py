@@ -91,8 +91,8 @@ def evaluate(cfg: 'Config', args: argparse.Namespace) -> dict[str, Any]:
     from segkit.errors import CheckpointError
     from segkit.registry import MODELS
 
-    test.prepare(cfg, argparse.Namespace(config=args.config, checkpoint=args.checkpoint, out=None, show_dir=None,
-                                         tta=False))
+    test.prepare(cfg, argparse.Namespace(config=args.config, checkpoint=args.checkpoint, out=None, save_probs=None,
+                                         crf=False, show_dir=None, tta=False))
     init_default_scope('segkit')
     MMLogger.get_current_instance().handlers = [Console()]
     fetch(args.checkpoint)
@@ -227,12 +227,16 @@ def _around(cfg: 'Config') -> dict:
 
 def _with_views(cfg: 'Config', views: Optional[list]) -> dict:
     """The config of the test data, whose samples have the test pipeline's view and those of the augmentation."""
+    from segkit.engine.kept_photos import keeping, looks_at_photos
+
     loader = copy.deepcopy(cfg.test_dataloader)
     dataset = loader.dataset
     while 'dataset' in dataset:  # wrappers
         dataset = dataset.dataset
-    dataset.pipeline = [dict(type='SeveralPipelines',
-                             pipelines=[dataset.pipeline, *([views] if views else [])])]
+    pipelines = [dataset.pipeline, *([views] if views else [])]
+    if looks_at_photos(cfg):
+        pipelines = [keeping(steps) for steps in pipelines]
+    dataset.pipeline = [dict(type='SeveralPipelines', pipelines=pipelines)]
     return loader
 
 

@@ -22,7 +22,7 @@ KINDS: dict[str, registry.SegkitRegistry] = dict(
     model=registry.MODELS, tta_model=registry.MODELS, data_preprocessor=registry.MODELS,
     norm_cfg=registry.MODELS, act_cfg=registry.MODELS, conv_cfg=registry.MODELS,
     backbone=registry.BACKBONES, decode_head=registry.DECODE_HEADS, auxiliary_head=registry.DECODE_HEADS,
-    loss_decode=registry.LOSSES, init_cfg=registry.WEIGHT_INITIALIZERS,
+    loss_decode=registry.LOSSES, crf=registry.POSTPROCESSORS, init_cfg=registry.WEIGHT_INITIALIZERS,
     dataset=registry.DATASETS, datasets=registry.DATASETS,
     pipeline=registry.TRANSFORMS, transforms=registry.TRANSFORMS, tta_pipeline=registry.TRANSFORMS,
     optim_wrapper=registry.OPTIM_WRAPPERS, optimizer=registry.OPTIMIZERS,

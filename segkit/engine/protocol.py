@@ -64,7 +64,7 @@ def _resize(step: dict) -> str:
 
 
 def _network(model: nn.Module) -> dict[str, Any]:
-    """Output stride, whole image or windows, and the fusion of several sizes and of several views."""
+    """Output stride, whole image or windows, the fusion of several sizes and of several views, post-processing."""
     net = bare(model)
     test_cfg = getattr(net, 'test_cfg', None) or {}
     stride = test_cfg.get('output_stride') or getattr(getattr(net, 'backbone', None), 'output_stride', None)
@@ -74,4 +74,6 @@ def _network(model: nn.Module) -> dict[str, Any]:
     sizes = getattr(net, 'scales', None)  # those that MultiScaleEncoderDecoder sees beside the input's own
     fused = 'maximum over ' + ', '.join(f'x{scale:g}' for scale in (1, *sizes)) if sizes else None
     fusion = getattr(model, 'fusion', None) or getattr(getattr(model, 'module', None), 'fusion', None)
-    return {'output stride': stride, 'windows': windows, 'sizes': fused, 'fusion': fusion}
+    crf = getattr(net, 'crf', None)
+    return {'output stride': stride, 'windows': windows, 'sizes': fused, 'fusion': fusion,
+            'post-processing': None if crf is None else str(crf)}

@@ -23,6 +23,7 @@ from segkit.engine import (
     compiling,
     determinism,
     environment,
+    kept_photos,
     protocol,
     recipe,
     run_start,
@@ -79,7 +80,7 @@ class SegRunner(Runner):
         self.validated_scores: dict[str, float] = {}  # its scores, where a resumed run does not validate again
         self.stop_request: Optional[StopRequest] = None  # in a training, what signals ask for
         self.typed_seed: Optional[int] = None  # that a command line asks for; a run that is resumed has to have it
-        given = run_arguments.complete(kwargs)
+        given = kept_photos.with_photos(run_arguments.complete(kwargs))
         notices = cross_checks.check(given)
         given['env_cfg'], overruled = determinism.prepare(randomness, given.get('env_cfg') or {})
         super().__init__(*args, cfg=cfg, randomness=randomness, **given)

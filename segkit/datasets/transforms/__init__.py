@@ -3,6 +3,7 @@ from segkit.datasets.transforms.blur import RandomGaussianBlur
 from segkit.datasets.transforms.crop import RandomCrop
 from segkit.datasets.transforms.cut_out import RandomCutOut
 from segkit.datasets.transforms.flip import RandomFlip
+from segkit.datasets.transforms.keep_photo import KeepPhoto
 from segkit.datasets.transforms.loading import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
 from segkit.datasets.transforms.pack import PackSegInputs
 from segkit.datasets.transforms.pad import Pad
@@ -15,8 +16,8 @@ from segkit.datasets.transforms.test_time_aug import TestTimeAug
 from segkit.datasets.transforms.tone import CLAHE, AdjustGamma, Rerange, RGB2Gray
 
 __all__ = [
-    'AdjustGamma', 'CLAHE', 'LoadAnnotations', 'LoadImageFromFile', 'LoadImageFromNDArray', 'PackSegInputs', 'Pad',
-    'PhotoMetricDistortion', 'RGB2Gray', 'RandomCrop', 'RandomCutOut', 'RandomFlip', 'RandomGaussianBlur',
-    'RandomResize', 'RandomRotFlip', 'RandomRotate', 'RandomScale', 'Rerange', 'Resize', 'ResizeShortestEdge',
-    'ResizeToMultiple', 'SeveralPipelines', 'TestTimeAug'
+    'AdjustGamma', 'CLAHE', 'KeepPhoto', 'LoadAnnotations', 'LoadImageFromFile', 'LoadImageFromNDArray',
+    'PackSegInputs', 'Pad', 'PhotoMetricDistortion', 'RGB2Gray', 'RandomCrop', 'RandomCutOut', 'RandomFlip',
+    'RandomGaussianBlur', 'RandomResize', 'RandomRotFlip', 'RandomRotate', 'RandomScale', 'Rerange', 'Resize',
+    'ResizeShortestEdge', 'ResizeToMultiple', 'SeveralPipelines', 'TestTimeAug'
 ]

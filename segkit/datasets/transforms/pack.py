@@ -22,7 +22,8 @@ class PackSegInputs(BaseTransform):
         meta_keys: Keys of the results that go into the sample's metainfo, where they exist.
 
     Shape:
-        inputs: (C, H, W), dtype of ``img``; data_samples.gt_sem_seg.data: (1, H, W) uint8 or int32.
+        inputs: (C, H, W), dtype of ``img``; data_samples.gt_sem_seg.data: (1, H, W) uint8 or int32;
+        data_samples.photo.data: (3, H, W) uint8, where KeepPhoto was there.
     """
 
     def __init__(self,
@@ -39,6 +40,8 @@ class PackSegInputs(BaseTransform):
         if 'gt_seg_map' in results:
             labels = np.ascontiguousarray(results['gt_seg_map'])
             sample.gt_sem_seg = PixelData(data=torch.from_numpy(labels)[None])
+        if 'photo' in results:
+            sample.photo = PixelData(data=torch.from_numpy(_planes(results['photo'])))
         packed['data_samples'] = sample
         return packed
 

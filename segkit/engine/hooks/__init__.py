@@ -8,9 +8,10 @@ from segkit.engine.hooks.param_scheduler_hook import ParamSchedulerHook
 from segkit.engine.hooks.progress_hook import ProgressHook
 from segkit.engine.hooks.run_report_hook import RunReportHook
 from segkit.engine.hooks.runtime_info_hook import RuntimeInfoHook
+from segkit.engine.hooks.save_probabilities_hook import SaveProbabilitiesHook
 from segkit.engine.hooks.seg_visualization_hook import SegVisualizationHook
 
 __all__ = [
     'BadSamplesHook', 'CheckpointHook', 'DeadClassHook', 'EMAHook', 'EarlyStoppingHook', 'ParamSchedulerHook',
-    'ProgressHook', 'RunReportHook', 'RuntimeInfoHook', 'SegVisualizationHook'
+    'ProgressHook', 'RunReportHook', 'RuntimeInfoHook', 'SaveProbabilitiesHook', 'SegVisualizationHook'
 ]

@@ -1,6 +1,6 @@
 """The segmentor: one backbone, one decode head, any number of auxiliary heads."""
 from contextlib import contextmanager
-from typing import Iterator, Optional, Sequence, Union
+from typing import Callable, Iterator, Optional, Sequence, Union
 
 import torch
 from mmengine.dist import get_world_size
@@ -16,8 +16,9 @@ from segkit.models.segmentors.original_size import at_original
 from segkit.models.segmentors.part_configs import backbone_config, head_config
 from segkit.models.segmentors.prediction_settings import DEFAULTS as TEST_DEFAULTS
 from segkit.models.segmentors.prediction_settings import checked_test_cfg
+from segkit.models.segmentors.refinement import as_probabilities, refined_classes
 from segkit.models.segmentors.sliding_window import slide
-from segkit.registry import BACKBONES, DECODE_HEADS, MODELS
+from segkit.registry import BACKBONES, DECODE_HEADS, MODELS, POSTPROCESSORS
 from segkit.structures import SegDataSample
 
 SCORES = 'Write original_logits(inputs, data_samples), which gives the scores of each image at its original size.'
@@ -48,7 +49,8 @@ class EncoderDecoder(BaseModel):
         test_cfg: dict of ``mode`` ('whole' or 'slide'), with 'slide' ``crop_size`` and ``stride``, both (h, w) in
             pixels; ``output_stride`` to predict at another stride than that of training, with the same weights,
             and then ``dilations`` where the decode head's config has its own; ``keep_logits``, whether predictions
-            carry their scores.
+            carry their scores; ``crf``, the config of a post-processing step such as DenseCRF, which decides the
+            classes from the probabilities at the photo's own size (the scores that are kept are the network's).
         data_preprocessor: Config of the preprocessor, or the module.
         pretrained: Checkpoint of the backbone's weights; an older way to say ``backbone.init_cfg``.
         init_cfg: Initialisation of the whole.
@@ -69,6 +71,7 @@ class EncoderDecoder(BaseModel):
         refuse_signature(cls, 'loss', ('inputs', 'data_samples', 'labels'), LOSS)
         refuse_signature(cls, 'predict', ('inputs', 'data_samples'), SCORES)
 
+    crf: Optional[Callable[[Tensor, Tensor], Tensor]] = None  # what post-processes probabilities
     DICT_KEYS = dict(train_cfg=(), test_cfg=tuple(TEST_DEFAULTS))  # what load_config lets these dicts hold
 
     def __init__(self,
@@ -108,6 +111,8 @@ class EncoderDecoder(BaseModel):
         self.align_corners = self.decode_head.align_corners
         self.test_cfg = checked_test_cfg(
             test_cfg, self.backbone, self.decode_head, own_dilations=decode_head.get('dilations') is not None)
+        if self.test_cfg['crf'] is not None:
+            self.crf = POSTPROCESSORS.build(self.test_cfg['crf'])
         self._check_agreement()
 
     def _build_head(self, cfg: dict, shared: dict, place: str) -> nn.Module:
@@ -221,8 +226,22 @@ class EncoderDecoder(BaseModel):
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
         for sample, logits in zip(data_samples, self.original_logits(inputs, data_samples)):
-            self.write_prediction(sample, logits, ops.predicted_classes(logits, self.decode_head.threshold))
+            self.write_prediction(sample, logits, self.classes_of(sample, logits))
         return data_samples
+
+    def classes_of(self, sample: SegDataSample, logits: Tensor) -> Tensor:
+        """The class of each pixel (H, W) by scores (K, H, W) at the original size, post-processed where asked for."""
+        if self.crf is None:
+            return ops.predicted_classes(logits, self.decode_head.threshold)
+        return self.refined_classes(sample, self.probabilities(logits))
+
+    def refined_classes(self, sample: SegDataSample, probabilities: Tensor) -> Tensor:
+        """The class of each pixel (H, W) by ``crf`` from probabilities (K, H, W) and the sample's photo."""
+        return refined_classes(self.crf, sample, probabilities, self.decode_head.threshold)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Probabilities of the classes, summing to 1, from scores (K, H, W); (2, H, W) for a head of one channel."""
+        return as_probabilities(logits)
 
     def predict_with_losses(self, inputs: Tensor, data_samples: list) -> tuple[list, dict[str, Tensor]]:
         """Predict, and compute the losses of every head on what is predicted from, in one run of the network.
@@ -248,7 +267,7 @@ class EncoderDecoder(BaseModel):
             for (_, name, head), logits in zip(heads, parts):
                 logits = at_original(logits[index:index + 1], inputs.shape[-2:], sample, head.align_corners)
                 if head is self.decode_head:
-                    self.write_prediction(sample, logits[0], ops.predicted_classes(logits[0], head.threshold))
+                    self.write_prediction(sample, logits[0], self.classes_of(sample, logits[0]))
                 for key, value in head.losses_only(logits, labels).items():
                     losses.setdefault(f'{name}.{key}', []).append(value)
         return data_samples, {name: torch.stack(values) for name, values in losses.items()}

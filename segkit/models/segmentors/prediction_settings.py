@@ -6,7 +6,8 @@ from torch import nn
 
 from segkit.errors import ConfigError
 
-DEFAULTS = dict(mode='whole', crop_size=None, stride=None, output_stride=None, dilations=None, keep_logits=False)
+DEFAULTS = dict(mode='whole', crop_size=None, stride=None, output_stride=None, dilations=None, keep_logits=False,
+                crf=None)
 
 
 def checked_test_cfg(cfg: Optional[dict], backbone: nn.Module, decode_head: nn.Module, own_dilations: bool) -> dict:
@@ -35,6 +36,9 @@ def checked_test_cfg(cfg: Optional[dict], backbone: nn.Module, decode_head: nn.M
         _check_stride(cfg, backbone, decode_head, own_dilations)
     elif cfg['dilations'] is not None:
         raise ConfigError('model.test_cfg.dilations is read only together with model.test_cfg.output_stride.')
+    if cfg['crf'] is not None and not isinstance(cfg['crf'], dict):
+        raise ConfigError(f"model.test_cfg.crf: expected dict(type='DenseCRF'), with its values, or None; got "
+                          f"{cfg['crf']!r}.")
     return cfg
 
 

@@ -6,6 +6,7 @@ from mmengine.model import BaseTTAModel
 from torch import Tensor, nn
 
 from segkit.errors import ConfigError
+from segkit.models.segmentors.refinement import with_background
 from segkit.registry import MODELS
 from segkit.structures import SegDataSample
 
@@ -14,11 +15,15 @@ def _probabilities(logits: Tensor) -> Tensor:
     return logits.softmax(dim=0) if len(logits) > 1 else logits.sigmoid()
 
 
-# What is averaged over the views, and, for a head of one channel, how the mean becomes a probability.
+def _shares(powers: Tensor) -> Tensor:
+    return powers / (powers.sum(dim=0) if len(powers) > 1 else 1 + powers)
+
+
+# What is averaged over the views, and how the mean becomes a probability; both (K, H, W) -> (K, H, W).
 FUSIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
     'prob': (_probabilities, lambda mean: mean),
-    'logit': (lambda logits: logits, torch.sigmoid),
-    'exp': (torch.exp, lambda mean: mean / (1 + mean)),
+    'logit': (lambda logits: logits, _probabilities),
+    'exp': (torch.exp, _shares),
 }
 
 
@@ -92,7 +97,14 @@ class SegTTAModel(BaseTTAModel):
 
     def write_mean(self, sample: SegDataSample, mean: Tensor) -> None:
         """Put the prediction of a mean over the views, (K, H, W), into a sample."""
-        _, to_probability = FUSIONS[self.fusion]
-        binary = len(mean) == 1
-        classes = (to_probability(mean[0]) > self.module.decode_head.threshold) if binary else mean.max(dim=0)[1]
+        if self.module.crf is not None:
+            classes = self.module.refined_classes(sample, self.probabilities(mean))
+        elif len(mean) == 1:
+            classes = FUSIONS[self.fusion][1](mean)[0] > self.module.decode_head.threshold
+        else:
+            classes = mean.max(dim=0)[1]
         self.module.write_prediction(sample, mean, classes)
+
+    def probabilities(self, mean: Tensor) -> Tensor:
+        """Probabilities of the classes, summing to 1, from a mean (K, H, W); (2, H, W) for a head of one channel."""
+        return with_background(FUSIONS[self.fusion][1](mean))

@@ -114,7 +114,8 @@ def with_tta(cfg: Any, system: System) -> Any:
     from segkit.engine.last_checkpoint import find_last_checkpoint
     checkpoint = find_last_checkpoint(cfg.work_dir)
     cfg = reduce.with_views(copy.deepcopy(cfg))
-    prepare(cfg, argparse.Namespace(config=str(system.path), checkpoint=checkpoint, out=None, show_dir=None, tta=True))
+    prepare(cfg, argparse.Namespace(config=str(system.path), checkpoint=checkpoint, out=None, save_probs=None,
+                                    crf=False, show_dir=None, tta=True))
     return SegRunner.from_cfg(cfg)
 
 

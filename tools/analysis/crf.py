@@ -1,0 +1,54 @@
+"""Refine saved probabilities by a dense CRF, in several processes, and score them where true masks are given.
+
+python tools/test.py CONFIG CHECKPOINT --save-probs DIR writes such probabilities. docs/crf.md explains the values.
+"""
+import argparse
+
+VALUES = ('iter_max', 'pos_w', 'pos_xy_std', 'bi_w', 'bi_xy_std', 'bi_rgb_std', 'normalization')
+
+
+def parse_args(argv: list[str]) -> argparse.Namespace:
+    from segkit.apis.arguments import Parser
+
+    parser = Parser(
+        'crf.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='example: python tools/analysis/crf.py probabilities data/VOCdevkit/VOC2012/JPEGImages refined\n'
+               'A second run goes on where the first one was stopped.')
+    parser.add_argument('probabilities', metavar='PROBABILITIES',
+                        help='folder of NAME.npy or NAME.npz, each (K, H, W) at the size of its photo')
+    parser.add_argument('photos', metavar='PHOTOS', help='folder of the photos, of the same names')
+    parser.add_argument('out', metavar='OUT', help='folder for the refined masks, NAME.png with class indices, and for '
+                                                   'crf.json with values and scores')
+    parser.add_argument('--masks', metavar='DIR',
+                        help='folder of true masks NAME.png, to score the classes without and with the CRF')
+    parser.add_argument('--ignore-index', type=int, default=255, metavar='N',
+                        help='label of the masks that is not counted (default: %(default)s)')
+    parser.add_argument('--iter-max', type=int, metavar='N', help='steps of the mean field (default: 10)')
+    parser.add_argument('--pos-w', type=float, metavar='W', help='weight of the spatial kernel (default: 3)')
+    parser.add_argument('--pos-xy-std', type=float, metavar='S', help='its width, in pixels (default: 1)')
+    parser.add_argument('--bi-w', type=float, metavar='W', help='weight of the bilateral kernel (default: 4)')
+    parser.add_argument('--bi-xy-std', type=float, metavar='S', help='its width in space, in pixels (default: 67)')
+    parser.add_argument('--bi-rgb-std', type=float, metavar='S',
+                        help='its width in colour, in steps of 0 to 255 (default: 3)')
+    parser.add_argument('--normalization', choices=('symmetric', 'before', 'after', 'none'),
+                        help='of the kernels (default: symmetric)')
+    parser.add_argument('--processes', type=int, metavar='N',
+                        help='how many refine (default: one for each core, 16 at most)')
+    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> None:
+    args = parse_args(argv)
+    from segkit.apis.crf import refine_folder, table
+
+    values = {name: getattr(args, name) for name in VALUES if getattr(args, name) is not None}
+    scores = refine_folder(args.probabilities, args.photos, args.out, args.masks, values, args.ignore_index,
+                           args.processes)
+    for line in table(scores):
+        print(line)
+
+
+if __name__ == '__main__':
+    from segkit.apis.cli import run
+    run(main)
