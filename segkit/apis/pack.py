@@ -115,8 +115,8 @@ def samples_of(dataset: Any) -> list[Sample]:
                 raise ConfigError(f'The samples of {type(part).__name__} say {more[0]!r} of themselves, which a pack '
                                   'does not keep.\nPacked are images, masks, and what a dataset says of all labels.')
             seg_path = info['seg_map_path'] if part.wants_labels else ''
-            found.append(Sample(info['img_path'], seg_path, _name(info['img_path'], part), _name(seg_path, part),
-                                part.backend_args))
+            found.append(Sample(info['img_path'], seg_path, _name(info['img_path'], part),
+                                _name(seg_path, part) if seg_path else '', part.backend_args))
     return found
 
 

@@ -111,8 +111,8 @@ class Pack:
     def _read_header(self) -> dict[str, Any]:
         if HEADER not in self._values:
             raise DataError(
-                f'The pack {self.path} is not finished: its converter was stopped.\nStart that command again; it goes '
-                'on from there.' if CLAIM in self._values else
+                f'The pack {self.path} is not finished: its converter was stopped, or the file is damaged.\nStart that '
+                'command again; it goes on from there.' if CLAIM in self._values else
                 f'{self.path} is an LMDB file, but no pack of segkit: it has no header.\nPacks are made by {TOOL}.')
         text = self._value(HEADER)
         if self._value(HEADER_SUM) != checksum(text):

@@ -1,8 +1,9 @@
 """Where an LMDB file has its values, and whether its structure is sound; no registered class lives here.
 
-LMDB believes what its file says: a process that reads one that was cut short, or whose tree of keys was damaged, is ended
-by the system (SIGBUS), without a word. Here every page of the tree is looked at, by plain reads, and no number in it is
-believed that leads outside of the file. What the values hold is not looked at; checksums of their own are for that.
+LMDB believes what its file says: a process that reads one that was cut short, or whose tree of keys was damaged, is
+ended by the system (SIGBUS), without a word. Here every page of the tree is looked at, by plain reads, and no number in
+it is believed that leads outside of the file. What the values hold is not looked at; checksums of their own are for
+that.
 
 Reference: ``mdb.c`` of LMDB 0.9, data version 1, 64 bit (MDB_meta, MDB_db, MDB_page, MDB_node).
 """
