@@ -2,8 +2,8 @@
 
 The records are read by their place, not through LMDB's map of the file. A map ends the process (SIGBUS) where the file
 is cut short in use or a network disk fails, which a read tells by an error; it must not be carried into another
-process; and with its readahead off, as records in any order want it, it asks the disk for each 4 KB alone. The package
-``lmdb`` is only needed to write.
+process; and records in any order suit it badly: with its readahead the disk reads several times what is asked for,
+without it each 4 KB alone (measured in docs/packed.md). The package ``lmdb`` is only needed to write.
 """
 import json
 import os
@@ -72,8 +72,6 @@ class Pack:
             self._read_index(self._read_header())
         except DamagedPackError as error:
             raise DamagedPackError(f'{error}\n{AGAIN}') from None
-        if hasattr(os, 'posix_fadvise'):  # in any order: the disk reads no more than it is asked for
-            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
 
     def __len__(self) -> int:
         return len(self.rows)

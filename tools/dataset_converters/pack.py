@@ -7,14 +7,15 @@ import argparse
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example:\n  python tools/dataset_converters/pack.py configs/_base_/datasets/pascal_voc12.py '
                'data/packed/voc12\n'
                'A second run goes on where the first one was stopped; of a pack that is whole it compares every file.')
     parser.add_argument('config', nargs='?', help='any config with dataloaders; it may be a base file of a dataset')
     parser.add_argument('out_dir', nargs='?', help='folder for <split>.lmdb')
     parser.add_argument('--split', nargs='+', choices=('train', 'val', 'test'), default=['train', 'val'],
-                        help='the dataloaders whose datasets are packed (default: train val)')
+                        metavar='SPLIT', help='the dataloaders whose datasets are packed, some of train, val and test '
+                                              '(default: train val)')
     parser.add_argument('--overwrite', action='store_true', help='replace a pack of other data, or a damaged one')
     parser.add_argument('--verify', nargs='+', metavar='FILE',
                         help='read every byte of packs and name what is not as it was packed; nothing is written')
