@@ -1,8 +1,9 @@
 """Whose weights a file holds, told by the names of its keys, and other forms of a ResNet's stem."""
 import re
 from collections.abc import Iterable, Mapping
+from typing import Optional
 
-from torch import Tensor
+from torch import Tensor, nn
 
 # A pattern that only keys of one kind of file have, and what that file is; the most telling ones first.
 LAYOUTS = (
@@ -42,6 +43,33 @@ def layout_of(keys: Iterable[str]) -> str:
     """What file has such keys; empty where they are of no kind that is known here."""
     keys = list(keys)
     return next((name for pattern, name in LAYOUTS if any(re.match(pattern, key) for key in keys)), '')
+
+
+# Where a stage of bottlenecks has its stride, which no shape of a tensor shows.
+STRIDE_PLACES = dict(pytorch='on the 3x3 convolution of its first block',
+                     caffe='on the first 1x1 convolution of its first block, as Caffe has')
+
+
+def stride_place(weights: Mapping[str, Tensor]) -> Optional[str]:
+    """Where the ResNet of a file has its stages' strides, as far as its keys tell: 'caffe', or None for unknown.
+
+    Caffe's is known by the classifiers of DeepLabV2's ports, by Caffe's own names, and by a bias of the first
+    convolution in front of a batch norm.
+    """
+    def caffe(key: str) -> bool:
+        return re.match(r'(Scale\.)?layer5\.conv2d_list\.|(bn)?(res|scale)\d[a-z]\d*_branch\d', key) is not None
+
+    bare = {key.removeprefix('backbone.') for key in weights}
+    biased = {'conv1.bias', 'bn1.running_mean', 'layer1.0.conv3.weight'} <= bare
+    return 'caffe' if biased or any(map(caffe, weights)) else None
+
+
+def place_of(backbone: nn.Module) -> Optional[str]:
+    """Where a backbone's stages have their stride, 'pytorch' or 'caffe'; None where it has no bottlenecks."""
+    style = getattr(backbone, 'style', None)
+    if style is None or getattr(getattr(backbone, 'block', None), 'expansion', 1) == 1:
+        return None
+    return 'pytorch' if style == 'pytorch' else 'caffe'  # 'slim' computes what 'caffe' does
 
 
 def with_stem_bias_in_mean(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
