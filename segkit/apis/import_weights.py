@@ -89,12 +89,10 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
         whole_map: Whether every key is printed.
         proof: Whether the source's own network is run, where it can be built.
     """
-    import torch
-
     from segkit.apis.importers import SOURCES
     from segkit.apis.importers.fit import refuse_other_function, refuse_other_stride_place, renamed
     from segkit.apis.importers.key_map import backbone_line, lines_of
-    from segkit.checkpoint import load_file, load_weights, state_dict_of, write_atomic
+    from segkit.checkpoint import load_file, load_weights, state_dict_of, weights_equal, write_atomic
     from segkit.config import load_config
 
     if Path(out).is_dir() or Path(out).suffix not in SUFFIXES:
@@ -106,6 +104,9 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
         plan = SOURCES[source].plan(weights)
     except CheckpointError as error:
         raise CheckpointError(f'{file}: {error}') from None
+    for option, value in (('--config', config), ('--classes', classes)):
+        if plan.backbone and value:
+            raise ConfigError(f'{option}: {file} is {plan.what}, a backbone alone; leave {option} out.')
     cfg = None if plan.backbone else config_of(plan, source, config, weights, content, classes, file)
     model = build(plan, cfg)
     backbone = getattr(model, 'backbone', model)
@@ -126,8 +127,7 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
                                                                for key, value in model.state_dict().items()})
     write_atomic(result, out)
     again = load_file(out)['state_dict']
-    if list(again) != list(result['state_dict']) or not all(torch.equal(again[key], value) for key, value
-                                                            in result['state_dict'].items()):
+    if not weights_equal(again, result['state_dict']):
         raise ConfigError(f'{out} does not hold what was written; is that disk in order?')
     say(f'{out}: {len(again)} tensors, each key of {file} used once'
         + (f' but for the {len(weights) - len(names)} left out' if len(weights) > len(names) else '')

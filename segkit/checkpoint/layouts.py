@@ -1,7 +1,8 @@
 """Whose weights a file holds, told by the names of its keys, and other forms of a ResNet's stem."""
+import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from typing import Any, Optional
 
 from torch import Tensor, nn
 
@@ -23,6 +24,9 @@ LAYOUTS = (
     (r'conv1\.6\.weight$', "a ResNet with a deep stem under GluonCV's names (conv1.0, conv1.3, conv1.6), as ResNetV1s "
                            'has'),
 )
+
+IMPORTABLE = ('a DeepLabV2 in', "GluonCV's DeepLabV3", "torchvision's DeepLabV3", 'a MobileNetV2 in torchvision',
+              'segmentation_models_pytorch', 'a ResNet with a deep stem')
 
 # A key that tells of a deep stem under other names -> those names and ours.
 DEEP_STEMS = {
@@ -50,12 +54,23 @@ STRIDE_PLACES = dict(pytorch='on the 3x3 convolution of its first block',
                      caffe='on the first 1x1 convolution of its first block, as Caffe has')
 
 
-def stride_place(weights: Mapping[str, Tensor]) -> Optional[str]:
-    """Where the ResNet of a file has its stages' strides, as far as its keys tell: 'caffe', or None for unknown.
+def stride_place(weights: Mapping[str, Tensor], meta: Any = None, source: str = '') -> Optional[str]:
+    """Where the ResNet of a file has its stages' strides, as far as is known: 'pytorch', 'caffe' or None.
 
-    Caffe's is known by the classifiers of DeepLabV2's ports, by Caffe's own names, and by a bias of the first
-    convolution in front of a batch norm.
+    A checkpoint of segkit's says it in its config. Caffe's is known by the classifiers of DeepLabV2's ports, by Caffe's
+    own names, and by a bias of the first convolution in front of a batch norm; torchvision's by its address.
+
+    Args:
+        weights: The file's.
+        meta: What the file says beside its weights.
+        source: Its name or address.
     """
+    stored = _stored_style(meta)
+    if stored:
+        return stored
+    if source.startswith(('torchvision://', 'modelzoo://')):
+        return 'pytorch'
+
     def caffe(key: str) -> bool:
         return re.match(r'(Scale\.)?layer5\.conv2d_list\.|(bn)?(res|scale)\d[a-z]\d*_branch\d', key) is not None
 
@@ -64,12 +79,29 @@ def stride_place(weights: Mapping[str, Tensor]) -> Optional[str]:
     return 'caffe' if biased or any(map(caffe, weights)) else None
 
 
+def _stored_style(meta: Any) -> Optional[str]:
+    """The style in the config that a checkpoint of segkit's holds, of a segmentor or of a backbone alone."""
+    try:
+        backbone = (json.loads(meta['config_json'])['model']['backbone'] if 'config_json' in meta else
+                    json.loads(meta['backbone']))
+        if re.fullmatch(r'ResNet(V1\w)?', backbone['type'].rpartition('.')[2]):
+            return 'pytorch' if backbone.get('style', 'pytorch') == 'pytorch' else 'caffe'
+    except (TypeError, KeyError, ValueError, AttributeError, RecursionError):
+        pass
+    return None
+
+
 def place_of(backbone: nn.Module) -> Optional[str]:
     """Where a backbone's stages have their stride, 'pytorch' or 'caffe'; None where it has no bottlenecks."""
     style = getattr(backbone, 'style', None)
     if style is None or getattr(getattr(backbone, 'block', None), 'expansion', 1) == 1:
         return None
     return 'pytorch' if style == 'pytorch' else 'caffe'  # 'slim' computes what 'caffe' does
+
+
+def importable(keys: Iterable[str]) -> bool:
+    """Whether tools/model_converters/import_weights.py reads files with such keys."""
+    return layout_of(keys).startswith(IMPORTABLE)
 
 
 def with_stem_bias_in_mean(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

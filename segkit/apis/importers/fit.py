@@ -79,8 +79,8 @@ def refuse_other_stride_place(plan: Plan, backbone: nn.Module, weights: Mapping[
     found = stride_place(weights)
     if found is not None and found != plan.style:
         raise CheckpointError(f'{file} is of a ResNet with a stage\'s stride {STRIDE_PLACES[found]}, {plan.what} has '
-                              f'it {STRIDE_PLACES[plan.style]}.\nIts keys would fit, and compute something else: name the '
-                              "source that it comes from, or give it as model.backbone.init_cfg with style='caffe'.")
+                              f'it {STRIDE_PLACES[plan.style]}.\nIts keys would fit, and compute something else: name '
+                              "the source that it comes from, or give it to a backbone of style='caffe' (init_cfg).")
     ours = place_of(backbone)
     if ours is not None and ours != plan.style:
         raise CheckpointError(f'{file}: in {plan.what} a stage has its stride {STRIDE_PLACES[plan.style]},\nin the '
@@ -105,5 +105,5 @@ def refuse_other_function(plan: Plan, cfg: Config, own: Config, file: str, confi
     found = same_function.difference(stored, cfg.model, file)
     if found is not None:
         differing = found.splitlines()[0].partition('(its -> ours): ')[2]
-        raise CheckpointError(f'{file} fits {config}, but would compute something else there than in {plan.what}:\n'
+        raise CheckpointError(f'{file} would compute something else in {config} than in {plan.what}:\n'
                               f'{differing}\nLeave --config out, or set these keys there to the first values.')

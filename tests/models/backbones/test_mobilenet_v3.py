@@ -110,7 +110,8 @@ def test_with_cp_gives_the_same_gradients(draw):
 
 @pytest.mark.parametrize('cfg, words', [
     (dict(arch='tiny'), "arch is 'tiny'"), (dict(out_indices=(13,)), 'out_indices'),
-    (dict(out_indices=()), 'can hold 0'), (dict(frozen_stages=13), 'frozen_stages is 13'), (dict(reduction_factor=3), 'reduction_factor is 3'),
+    (dict(out_indices=()), 'can hold 0'), (dict(frozen_stages=13), 'frozen_stages is 13'),
+    (dict(reduction_factor=3), 'reduction_factor is 3'),
     (dict(output_stride=4), 'output_stride is 4')])
 def test_arguments_out_of_range(cfg, words):
     with pytest.raises(ConfigError, match=words):
