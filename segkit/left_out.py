@@ -32,8 +32,8 @@ _GROUPS = {
         'SegRescale GenerateEdge',
     'segkit has the backbones of the DeepLab family only.\n'
     'One of your own can be registered in BACKBONES (CONTRIBUTING.md).':
-        'BEiT BiSeNetV1 BiSeNetV2 CGNet DDRNet ERFNet FastSCNN HRNet ICNet MAE MixVisionTransformer MobileNetV3 '
-        'MSCAN PCPVT PIDNet ResNeSt ResNeXt STDCContextPathNet STDCNet SVT SwinTransformer UNet VisionTransformer',
+        'BEiT BiSeNetV1 BiSeNetV2 CGNet DDRNet ERFNet FastSCNN HRNet ICNet MAE MixVisionTransformer MSCAN '
+        'PCPVT PIDNet ResNeSt ResNeXt STDCContextPathNet STDCNet SVT SwinTransformer UNet VisionTransformer',
     'it is a piece of a backbone or head that is left out.':
         'CLIPTextEncoder ClassificationCost CrossEntropyLossCost DeconvModule DiceCost HungarianAssigner InterpConv '
         'KernelUpdateHead KernelUpdator QuickGELU',

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from segkit.config import StoredConfig
 
 CONFIGS = ('.py', '.json', '.yaml', '.yml')
-CHECKPOINTS = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')  # the last one to say that it is not read
+CHECKPOINTS = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
 POINTER = 'last_checkpoint'  # the file of a run folder that names the newest one
 STARTS = (b'PK\x03\x04', b'\x80\x02')  # of the files that torch.save writes, in its two formats
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EXAMPLE = """example:
   python tools/predict.py photos/ configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py runs/a/best_mIoU.pth \\
       --out-dir predictions
-  python tools/predict.py photos/ runs/a/best_mIoU.pth --out-dir predictions      (the config in the checkpoint)
+  python tools/predict.py photo.jpg runs/a/best_mIoU.pth      (the config in the checkpoint; .safetensors too)
 For each image DIR gets NAME_overlay.jpg (classes over the photo, with a legend), NAME_mask.png (class indices as
 palette PNG) and NAME.json (share of the area of each class).
 """
@@ -32,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('source', metavar='IMAGE|FOLDER', help='an image, or a folder of images')
     p.add_argument('config', nargs='?', help='a config file (default: the config that the checkpoint holds)')
     p.add_argument('checkpoint', help='a checkpoint file or URL')
-    p.add_argument('--out-dir', metavar='DIR', required=True, help='where the predictions are written')
+    p.add_argument('--out-dir', metavar='DIR', default='predictions',
+                   help='where the predictions are written (default: %(default)s)')
     p.add_argument('--device', help='cuda:N or cpu (default: cuda:0, or cpu where there is no CUDA)')
     p.add_argument('--opacity', type=_share, default=0.5, metavar='0..1',
                    help='weight of the colours over the photo (default: 0.5)')

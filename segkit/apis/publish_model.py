@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 # What `meta` keeps: the names of the classes at either place, the network's config, and what the file is.
 KEPT = ('dataset_meta', 'CLASSES', 'PALETTE', 'config_json', 'preprocessing', 'iter', 'epoch', 'best_name',
-        'best_score', 'segkit_version', 'mmseg_version', 'mmengine_version', 'mmcv_version')
+        'best_score', 'imported', 'imported_from', 'backbone', 'segkit_version', 'mmseg_version', 'mmengine_version',
+        'mmcv_version')
 OF_ONE_MACHINE = ('work_dir', 'load_from', 'resume', 'launcher')
+SUFFIXES = ('.pth', '.safetensors')
 CHECKED_SIZE = (97, 129)
 
 EXAMPLE = """example:
   python tools/analysis/publish_model.py work_dirs/a/best_mIoU.pth deeplabv3_scenes.pth
 writes deeplabv3_scenes-<the first 8 digits of its sha256>.pth: weights, classes, palette, preprocessing and the config
-as JSON. Weights are those that a test of the file would use; of a run with EMAHook, the average. A file of
+as JSON; deeplabv3_scenes.safetensors gives the same in the format of safetensors (pip install safetensors), which every
+tool here reads too. Weights are those that a test of the file would use; of a run with EMAHook, the average. A file of
 MMSegmentation's has its config as Python text, which is not run: give it with --config.
 """
 
@@ -31,7 +34,8 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = Parser('publish_model.py', description='Make a checkpoint ready to be given away: smaller, named by its '
                     'hash, and checked.', epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('in_file', help='checkpoint')
-    parser.add_argument('out_file', help='name of the new file; the hash is put behind it')
+    parser.add_argument('out_file', help='name of the new file, .pth or .safetensors; the hash is '
+                        'put behind it')
     parser.add_argument('--config', help='the network\'s config, for a checkpoint that does not hold it; it is stored '
                         'in the new file')
     add_unsafe_load(parser)
@@ -58,7 +62,8 @@ def publish(in_file: str, out_file: str, config: Optional[str] = None) -> Path:
 
     Args:
         in_file: A checkpoint, or an address.
-        out_file: Its folder and the beginning of its name; a suffix ``.pth`` is put behind the hash.
+        out_file: Its folder and the beginning of its name; a suffix ``.pth`` or ``.safetensors`` is put behind the
+            hash and says the format, ``.pth`` where there is none.
         config: Config file of the network, where the checkpoint does not hold it.
 
     Returns:
@@ -70,17 +75,17 @@ def publish(in_file: str, out_file: str, config: Optional[str] = None) -> Path:
 
     refuse_no_file(in_file)
     out = Path(out_file).expanduser()
-    if out.is_dir() or out.suffix not in ('', '.pth'):
+    if out.is_dir() or out.suffix not in ('', *SUFFIXES):
         raise ConfigError(f'{out_file}: expected the name of a new checkpoint, such as {out.stem or "model"}.pth.')
-    stem = out.name.removesuffix('.pth')
+    stem, suffix = (out.stem, out.suffix) if out.suffix else (out.name, SUFFIXES[0])
     before = load_file(in_file)
     after = published(before, config)
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent, prefix='.publish-') as folder:
-        draft = Path(folder, out.name)
+        draft = Path(folder, stem + suffix)
         write_atomic(after, draft)
         digest = hash_file(draft).read_text().split()[0]
-        name = f'{stem}-{digest[:8]}.pth'
+        name = f'{stem}-{digest[:8]}{suffix}'
         final = draft.rename(draft.with_name(name))
         hash_file(final).write_text(f'{digest}  {name}\n')
         checked = _check(in_file, final, config)

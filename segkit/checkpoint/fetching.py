@@ -86,14 +86,18 @@ def _url_of(source: str) -> Optional[str]:
 
 def _no_such_file(path: Path) -> str:
     if path.is_dir():
-        inside = sorted(p.name for p in path.glob('*.pth'))[:4]
+        inside = _weights_in(path)[:4]
         return (f'{path} is a folder; the file of a checkpoint was expected.'
                 + (f'\nIn it: {", ".join(inside)}' if inside else ''))
     message = f'The checkpoint {path} does not exist.'
     if not path.parent.is_dir():
         return f'{message}\nIts folder {path.parent.absolute()} does not exist either.'
-    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob('*.pth')], n=3, cutoff=0.3)
+    near = difflib.get_close_matches(path.name, _weights_in(path.parent), n=3, cutoff=0.3)
     return f'{message}\nNearest in its folder: {", ".join(near)}.' if near else message
+
+
+def _weights_in(folder: Path) -> list[str]:
+    return sorted(path.name for suffix in ('pth', 'safetensors') for path in folder.glob(f'*.{suffix}'))
 
 
 def _download(url: str, path: Path, source: str) -> None:

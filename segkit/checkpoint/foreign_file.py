@@ -5,6 +5,8 @@ from typing import Optional
 
 STARTS = (
     (b'version https://git-lfs', 'a pointer of git-lfs, not the file itself.\nFetch the file with `git lfs pull`.'),
+    (b'\x12\x01' + bytes(14), 'a file of MXNet (GluonCV?).\nMake a checkpoint of it: '
+     'python tools/model_converters/import_weights.py gluoncv {path} OUT'),
     (b'\x89HDF', 'an HDF5 file (Keras?).\nA file written by torch.save was expected.'),
     (b'<!DOCTYPE', 'a web page.\nDownload the file itself.'),
     (b'<!doctype', 'a web page.\nDownload the file itself.'),
@@ -15,8 +17,6 @@ STARTS = (
     (b'\xff\xd8\xff', 'a JPEG image.\nA file written by torch.save was expected.'),
     (b'\x89PNG', 'a PNG image.\nA file written by torch.save was expected.'),
 )
-SAFETENSORS = ("a safetensors file, which segkit does not read.\nWrite it as PyTorch file: "
-               "torch.save(safetensors.torch.load_file('{path}'), 'weights.pth')")
 TORCHSCRIPT = ("a TorchScript archive: a program, not weights.\nWrite its weights: "
                "torch.save(torch.jit.load('{path}').state_dict(), 'weights.pth')\n"
                'torch.jit.load runs the program, so do this with files you trust only.')
@@ -33,8 +33,8 @@ def describe(path: Path) -> Optional[str]:
     if not start:
         return 'an empty file (0 bytes).\nCopy or download it again.'
     known = next((text for bytes_, text in STARTS if start.startswith(bytes_)), None)
-    if known is None and start[8:9] == b'{' and 0 < int.from_bytes(start[:8], 'little') < path.stat().st_size:
-        known = SAFETENSORS
+    if path.suffix == '.safetensors' and start.startswith((b'PK', b'\x80\x02')):  # torch.load goes by the name too
+        return f'a file of torch.save under the name of another format.\nRename it: {path.stem}.pth'
     if known is None and start.startswith(b'PK'):
         known = _archive(path)
     return known and known.replace('{path}', str(path))

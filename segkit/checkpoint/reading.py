@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
 
-from segkit.checkpoint import foreign_file, trust
+from segkit.checkpoint import foreign_file, safetensors_file, trust
 from segkit.checkpoint.fetching import fetch
 from segkit.checkpoint.integrity import compare_hash
 from segkit.errors import CheckpointError, DamagedCheckpointError
@@ -24,7 +24,7 @@ def load_file(source: Union[str, Path], map_location: Any = 'cpu', unsafe: bool 
     Where a hash lies beside the file, it is compared first.
 
     Args:
-        source: A file, or an address as :func:`fetch` takes it.
+        source: A file that torch.save wrote, or one of safetensors; or an address as :func:`fetch` takes it.
         map_location: Where the tensors go, as for ``torch.load``.
         unsafe: Let the file run the code it names, if it names some; that is said. Only for files you made or trust.
 
@@ -38,7 +38,8 @@ def load_file(source: Union[str, Path], map_location: Any = 'cpu', unsafe: bool 
     path = fetch(source)
     _recognised(path)
     try:
-        checkpoint = _read(path, map_location)
+        checkpoint = (safetensors_file.load(path, map_location) if safetensors_file.recognised(path) else
+                      _read(path, map_location))
     except _AsksForCode as refused:
         if not (unsafe or trust.trusts()):
             raise CheckpointError(f"{path} asks for '{refused}', which weights do not need; nothing of it was run.\n"

@@ -6,9 +6,10 @@ from typing import Optional
 
 from torch import Tensor, nn
 
-from segkit.checkpoint.layouts import layout_of
+from segkit.checkpoint.layouts import importable, layout_of
 from segkit.errors import CheckpointError
 
+IMPORTER = 'python tools/model_converters/import_weights.py'
 HARDLY = 0.1  # of a file's keys; where the model has fewer of these names, the file is of another network
 
 
@@ -145,7 +146,8 @@ def _cause(report: KeyReport, ours: list[str], theirs: list[str]) -> str:
                 return f"The file's keys begin with '{head}': init_cfg.prefix='{head}' takes that part."
     foreign = layout_of(report.unexpected)
     if foreign:
-        return f'The file is {foreign}, the model is not: take weights of this model.'
+        return (f'The file is {foreign}, the model is not: take weights of this model.'
+                + (f'\n{IMPORTER} makes a checkpoint of such a file (--help).' if importable(report.unexpected) else ''))
     stem = next((pair for pair in report.mismatched if pair[0].split('backbone.')[-1] == 'stem.0.weight'), None)
     if stem:
         return (f"The first convolution of the file's deep stem has {stem[1][0]} channels, the model's {stem[2][0]}: "

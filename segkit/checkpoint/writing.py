@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Optional, Union
 
 import torch
 
+from segkit.checkpoint import safetensors_file
 from segkit.checkpoint.integrity import hash_file, hashes_beside, line_of
 from segkit.errors import CheckpointError
 
@@ -26,7 +27,7 @@ def write_atomic(obj: Any, path: Union[str, Path]) -> None:
     disk, so that the same holds where the power fails.
 
     Args:
-        obj: What ``torch.save`` takes.
+        obj: What ``torch.save`` takes; for a file with the suffix .safetensors, ``meta`` and ``state_dict`` alone.
         path: The file. Its folder is made, and cleared of what killed processes left half-written.
 
     Raises:
@@ -39,7 +40,7 @@ def write_atomic(obj: Any, path: Union[str, Path]) -> None:
         temporary = temporary_name(path)
         try:
             with open(temporary, 'wb') as file:
-                digest = _save(obj, file)
+                digest = _save(obj, file, path.suffix == safetensors_file.SUFFIX)
             _put_in_place(temporary, path, digest)
         finally:
             temporary.unlink(missing_ok=True)
@@ -87,11 +88,14 @@ class _Hashing:
         self.file.flush()
 
 
-def _save(obj: Any, file: BinaryIO) -> str:
+def _save(obj: Any, file: BinaryIO, as_safetensors: bool) -> str:
     """Write ``obj`` through to the disk; returns its sha256."""
     hashing = _Hashing(file)
     try:
-        torch.save(obj, hashing)
+        if as_safetensors:
+            hashing.write(safetensors_file.to_bytes(obj))
+        else:
+            torch.save(obj, hashing)
     except RuntimeError as error:
         if hashing.error is not None:
             raise hashing.error from error

@@ -7,7 +7,7 @@ from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZER
 from torch import nn
 
 from segkit.checkpoint import load_file, load_weights, state_dict_of
-from segkit.checkpoint.layouts import with_own_stem, with_stem_bias_in_mean
+from segkit.checkpoint.layouts import STRIDE_PLACES, place_of, stride_place, with_own_stem, with_stem_bias_in_mean
 from segkit.errors import CheckpointError
 from segkit.registry import WEIGHT_INITIALIZERS
 
@@ -23,6 +23,8 @@ class Pretrained:
     Reference: MMEngine's ``Pretrained``, whose fields these are. It differs in that a difference of keys or shapes
     is an error, except for the classifier of an ImageNet model (``fc``) or of a DeepLabV2 in its PyTorch ports
     (``layer5.conv2d_list``), and for stages that the module names in its attribute ``unbuilt``.
+    Weights of a ResNet that is known to have its stages' strides elsewhere are refused: they would fit, and compute
+    something else.
     It knows the names that MIT and GluonCV have for the convolutions of a deep stem, and takes the bias that Caffe's
     ResNets have in their first convolution (``open-mmlab://detectron2/resnet50_caffe``) into the running mean of the
     batch norm behind it, which is the same function.
@@ -49,11 +51,13 @@ class Pretrained:
 
     def __call__(self, module: nn.Module) -> None:
         try:
-            weights = state_dict_of(load_file(self.checkpoint, self.map_location), self.checkpoint)
+            content = load_file(self.checkpoint, self.map_location)
+            weights = state_dict_of(content, self.checkpoint)
         except CheckpointError as error:
             text = str(error)
             raise CheckpointError(text if 'init_cfg' in text else
                                   f'{text}\nIt is named in init_cfg of {type(module).__name__}.') from error
+        self._refuse_other_stride_place(module, stride_place(weights, content.get('meta'), self.checkpoint))
         if self.prefix is not None:
             prefix = self.prefix.rstrip('.') + '.'
             part = {key[len(prefix):]: value for key, value in weights.items() if key.startswith(prefix)}
@@ -72,3 +76,13 @@ class Pretrained:
         print_log(f'{type(module).__name__}: {len(report.fitting)} tensors from {self.checkpoint}', 'current')
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=f'Pretrained: {self.checkpoint}')
+
+    def _refuse_other_stride_place(self, module: nn.Module, theirs: Optional[str]) -> None:
+        ours = place_of(module)
+        if theirs is None or ours is None or theirs == ours:
+            return
+        style = 'caffe' if theirs == 'caffe' else 'pytorch'
+        raise CheckpointError(
+            f'{self.checkpoint} (init_cfg of {type(module).__name__}) is of a ResNet with a stage\'s stride\n'
+            f'{STRIDE_PLACES[theirs]}; this one, of style={module.style!r}, has it\n{STRIDE_PLACES[ours]}. The weights '
+            f"would fit, and compute something else: set model.backbone.style='{style}', or take others.")

@@ -8,6 +8,7 @@ from torch import nn
 from segkit.engine.run_config import plain
 from segkit.registry import BACKBONES, DECODE_HEADS, MODELS
 
+BACKBONE_KEYS = ('style', 'ceil_mode', 'adaptive_padding')
 HEAD_KEYS = ('act_cfg', 'pool_first', 'first_kernel', 'align_corners')
 INPUT_KEYS = ('mean', 'std', 'bgr_to_rgb')
 SHOWN = 60  # characters of a value
@@ -60,7 +61,7 @@ def _differences(theirs: dict, ours: dict) -> list[tuple[str, Any, Any]]:
     found = _of_kind('type', MODELS, theirs, ours)
     backbones = [_dict(model.get('backbone')) for model in (theirs, ours)]
     found += _of_kind('backbone.type', BACKBONES, *backbones)
-    found += _of_keys('backbone', ('style',), BACKBONES, *backbones)
+    found += _of_keys('backbone', BACKBONE_KEYS, BACKBONES, *backbones)
     for part, keys in (('decode_head', HEAD_KEYS), ('auxiliary_head', ())):
         pairs = [_heads(model, part) for model in (theirs, ours)]
         for i, (then, now) in enumerate(zip(*pairs)):

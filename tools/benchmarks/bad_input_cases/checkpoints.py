@@ -1,4 +1,5 @@
 """Mistakes with files of weights."""
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -17,6 +18,10 @@ def content(data: bytes):
 def cut(place: Path) -> None:
     data = (place / CHECKPOINT).read_bytes()
     (place / 'bad.pth').write_bytes(data[:len(data) * 2 // 3])
+
+
+def renamed(place: Path) -> None:
+    shutil.copy(place / CHECKPOINT, place / 'bad.safetensors')
 
 
 def flipped_copy(place: Path) -> None:
@@ -88,6 +93,8 @@ CASES = [
          common=True),
     Case('folder given as checkpoint', f'{TEST} run', ('run is a folder', 'iter_4.pth')),
     tested('checkpoint that is cut short', cut, 'bad.pth', 'cut short', 'again'),
+    Case('checkpoint renamed to .safetensors', f'{TEST} bad.safetensors --work-dir w',
+         ('bad.safetensors', 'of torch.save', 'Rename it: bad.pth'), renamed),
     tested('empty checkpoint', content(b''), 'bad.pth', '0 bytes', 'again'),
     tested('text file as checkpoint', content(b'hello\n'), 'bad.pth', 'not a checkpoint'),
     tested('web page saved as .pth', content(b'<!DOCTYPE html><html>Sign in</html>'), 'bad.pth', 'web page'),

@@ -52,7 +52,6 @@ CASES = [
     Case('image first, but then checkpoint and config', 'predict.py data/images run/iter_4.pth config.py --out-dir o',
          ('The order is: predict.py IMAGE|FOLDER CONFIG CHECKPOINT',)),
     Case('checkpoint given to train.py as config', 'train.py run/iter_4.pth', ('run/iter_4.pth', 'config file')),
-    Case('no folder for predictions', 'predict.py data/images config.py run/iter_4.pth', ('--out-dir',), argparse=True),
     Case('no image', 'predict.py --out-dir o', ('required: IMAGE|FOLDER',), common=True, argparse=True),
     Case('image that does not exist', 'predict.py photo.jpg config.py run/iter_4.pth --out-dir o',
          ('No such image or folder: photo.jpg',)),
