@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional
 
 from segkit.apis.arguments import Parser, add_cfg_options, add_unsafe_load, started
 from segkit.apis.output_folders import refuse_inputs
-from segkit.apis.own_config import CHECKPOINTS, CONFIGS, is_checkpoint, refuse_no_file, stored_config
+from segkit.apis.own_config import CHECKPOINTS, CONFIGS, is_checkpoint, is_exported, refuse_no_file, stored_config
 from segkit.apis.used_overrides import judge_of_prediction
 from segkit.errors import ConfigError, DataError
 
@@ -20,6 +20,7 @@ EXAMPLE = """example:
   python tools/predict.py photos/ configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py runs/a/best_mIoU.pth \\
       --out-dir predictions
   python tools/predict.py photos/ runs/a/best_mIoU.pth --out-dir predictions      (the config in the checkpoint)
+  python tools/predict.py photos/ model.onnx --out-dir predictions                (a file of tools/export.py)
 For each image DIR gets NAME_overlay.jpg (classes over the photo, with a legend), NAME_mask.png (class indices as
 palette PNG) and NAME.json (share of the area of each class).
 """
@@ -31,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('source', metavar='IMAGE|FOLDER', help='an image, or a folder of images')
     p.add_argument('config', nargs='?', help='a config file (default: the config that the checkpoint holds)')
-    p.add_argument('checkpoint', help='a checkpoint file or URL')
+    p.add_argument('checkpoint', help='a checkpoint file or URL, or a file of export.py')
     p.add_argument('--out-dir', metavar='DIR', required=True, help='where the predictions are written')
     p.add_argument('--device', help='cuda:N or cpu (default: cuda:0, or cpu where there is no CUDA)')
     p.add_argument('--opacity', type=_share, default=0.5, metavar='0..1',
@@ -86,9 +87,12 @@ def predict(args: argparse.Namespace) -> None:
     images = list_inputs(args.source)
     refuse_inputs('--out-dir', args.out_dir, {Path(path).parent for path in images})
     stems = [Path(path).stem for path in images]
-    cfg = load_config(args.config or stored_config(args.checkpoint), args.cfg_options,
-                      judge=judge_of_prediction)
-    model = init_model(cfg, args.checkpoint, args.device)
+    if is_exported(args.checkpoint):
+        model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
+    else:
+        cfg = load_config(args.config or stored_config(args.checkpoint), args.cfg_options,
+                          judge=judge_of_prediction)
+        model = init_model(cfg, args.checkpoint, args.device)
     inferencer = MMSegInferencer(model)
     out, unreadable = Path(args.out_dir), []
     for done, path in enumerate(images, 1):
@@ -118,7 +122,7 @@ def _check_order(args: argparse.Namespace) -> None:
     if first not in CONFIGS + CHECKPOINTS:
         refuse_no_file(args.checkpoint)
     if args.config is None:
-        wrong = first in CONFIGS or not is_checkpoint(args.checkpoint)
+        wrong = first in CONFIGS or not (is_checkpoint(args.checkpoint) or is_exported(args.checkpoint))
         given = f'{args.source} as image, {args.checkpoint} as checkpoint'
     else:
         second = Path(args.config).suffix.lower()
