@@ -23,9 +23,14 @@ def resize_logits(logits: Tensor, size: tuple[int, int], align_corners: bool = F
     Returns:
         (N, C, H, W).
     """
-    if tuple(logits.shape[-2:]) == tuple(size):
+    if _known(*logits.shape[-2:], *size) and tuple(logits.shape[-2:]) == tuple(size):
         return logits
     return F.interpolate(logits, size=tuple(size), mode='bilinear', align_corners=align_corners)
+
+
+def _known(*sides: int) -> bool:
+    """Whether sizes are numbers. A graph exported for any size leaves them open, and comparing them would close it."""
+    return not any(isinstance(side, torch.SymInt) for side in sides)
 
 
 def corner_aligned_pixels(length: int, wanted: int, device: Optional[torch.device] = None) -> Tensor:

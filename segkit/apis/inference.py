@@ -10,8 +10,8 @@ from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from torch import nn
 
-from segkit.apis.own_config import is_checkpoint, stored_config
-from segkit.checkpoint import load_file, load_weights, state_dict_of, trusting
+from segkit.apis.own_config import is_checkpoint, is_exported, stored_config
+from segkit.checkpoint import load_file, load_weights, state_dict_of, trusting, trusts
 from segkit.config import load_config
 from segkit.engine.checks import same_function
 from segkit.engine.kept_photos import keeping, looks_at_photos
@@ -34,7 +34,8 @@ def init_model(config: Union[str, Path, Config, None] = None,
     Args:
         config: A config file, or a loaded config. None takes the one that the checkpoint holds, without running code
             from it; a checkpoint in this place does too.
-        checkpoint: A file or URL; None leaves random weights, and that is said.
+        checkpoint: A file or URL, or a file of tools/export.py, without config; None leaves random weights, and that
+            is said.
         device: Where it runs. None takes CUDA where there is some, else the CPU. 'cuda:0', which scripts for
             MMSegmentation say, runs on the CPU where there is no CUDA, and that is said; another one has to be there.
         cfg_options: Overrides for a config file or the checkpoint's config.
@@ -55,6 +56,8 @@ def init_model(config: Union[str, Path, Config, None] = None,
 def _init_model(config: Any, checkpoint: Any, device: Optional[str], cfg_options: Optional[dict]) -> nn.Module:
     if checkpoint is None and is_checkpoint(config):
         config, checkpoint = None, config
+    if is_exported(config) or is_exported(checkpoint):
+        return _init_exported(config, checkpoint, device, cfg_options)
     if config is None and checkpoint is None:
         raise ConfigError('init_model needs a config, or a checkpoint that holds its config (or both); got neither.')
     if isinstance(config, Config):
@@ -91,6 +94,17 @@ def _init_model(config: Any, checkpoint: Any, device: Optional[str], cfg_options
     if 'keep_logits' not in (cfg.model.get('test_cfg') or {}) and isinstance(getattr(model, 'test_cfg', None), dict):
         model.test_cfg['keep_logits'] = True  # a run keeps none, but who asks for one image may want its scores
     return model.to(device).eval()
+
+
+def _init_exported(config: Any, checkpoint: Any, device: Optional[str], cfg_options: Optional[dict]) -> nn.Module:
+    from segkit.apis.exported_model import init_exported
+
+    file = checkpoint if is_exported(checkpoint) else config
+    if config is not None and checkpoint is not None or cfg_options:
+        raise ConfigError(f'{file} holds its network and how images are prepared for it; no config or override can '
+                          'change that.\nLeave them out, or export it again.')
+    there = device is not None and (device != DEFAULT_DEVICE or torch.cuda.is_available())
+    return init_exported(file, device if there else None, trusts())
 
 
 def require_device(device: str) -> None:
@@ -176,8 +190,8 @@ def _predict(model: nn.Module, batch: list[dict], keep_logits: bool) -> list[Seg
     return samples
 
 
-def prediction_pipeline(cfg: Config) -> tuple[Any, Compose]:
-    """The test pipeline without labels: the transform that loads an image, and those behind it.
+def prediction_steps(cfg: Config) -> list[dict]:
+    """The test pipeline without labels, as the config has it.
 
     Raises:
         ConfigError: If the config has no pipeline that begins with loading an image.
@@ -194,7 +208,16 @@ def prediction_pipeline(cfg: Config) -> tuple[Any, Compose]:
                           'is LoadImageFromFile.')
     if looks_at_photos(cfg):
         steps = keeping(steps)
-    transforms = [TRANSFORMS.build(step) for step in steps if not step['type'].startswith('LoadAnnotations')]
+    return [step for step in steps if not step['type'].startswith('LoadAnnotations')]
+
+
+def prediction_pipeline(cfg: Config) -> tuple[Any, Compose]:
+    """The test pipeline without labels: the transform that loads an image, and those behind it.
+
+    Raises:
+        ConfigError: If the config has no pipeline that begins with loading an image.
+    """
+    transforms = [TRANSFORMS.build(step) for step in prediction_steps(cfg)]
     return transforms[0], Compose(transforms[1:])
 
 

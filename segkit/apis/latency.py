@@ -1,7 +1,7 @@
 """How long predictions take: the network alone, and from files to classes."""
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -108,16 +108,40 @@ def time_network(model: nn.Module, inputs: torch.Tensor, number: int) -> Timing:
         inputs: (N, 3, H, W) as the preprocessor gives them, on the model's device.
         number: Batches; fewer where they take longer than half a minute.
     """
+    return _timed(lambda: model.predict(inputs), inputs.device, number, len(inputs), LONGEST)
+
+
+def _timed(step: Callable[[], Any], device: torch.device, number: int, images: int, longest: float) -> Timing:
+    """Durations of a step that predicts ``images``, taken ``number`` times, or until ``longest`` seconds are over."""
     seconds: list[float] = []
-    begun = before = now_on(inputs.device)
+    begun = before = now_on(device)
     used = time.process_time()
-    while len(seconds) < number and (before - begun < LONGEST or len(seconds) < LEAST):
-        model.predict(inputs)
-        now = now_on(inputs.device)
+    while len(seconds) < number and (before - begun < longest or len(seconds) < LEAST):
+        step()
+        now = now_on(device)
         seconds.append(now - before)
         before = now
-    alone = inputs.device.type == 'cpu' and torch.get_num_threads() == 1
-    return Timing(seconds, len(seconds) * len(inputs), worked=time.process_time() - used if alone else None)
+    alone = device.type == 'cpu' and torch.get_num_threads() == 1
+    return Timing(seconds, len(seconds) * images, worked=time.process_time() - used if alone else None)
+
+
+def in_turns(steps: Mapping[str, Callable[[], Any]], device: torch.device, rounds: int = 3,
+             number: int = 10) -> dict[str, Timing]:
+    """Time several ways to predict one image, round after round, so that a busy minute of the machine meets them all.
+
+    Args:
+        steps: Name to what predicts one image.
+        device: Where they run.
+        rounds: How often each has its turn.
+        number: Images of a turn; fewer where they take longer than a share of half a minute.
+    """
+    for step in steps.values():
+        warm_up(step, device)
+    found: dict[str, list[Timing]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            found[name].append(_timed(step, device, number, 1, LONGEST / rounds))
+    return {name: joined(several) for name, several in found.items()}
 
 
 def time_with_data(model: nn.Module, loader: Any, number: int) -> Optional[Timing]:

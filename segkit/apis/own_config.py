@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 CONFIGS = ('.py', '.json', '.yaml', '.yml')
 CHECKPOINTS = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
+EXPORTED = ('.onnx', '.pt2')  # files of tools/export.py
 POINTER = 'last_checkpoint'  # the file of a run folder that names the newest one
 STARTS = (b'PK\x03\x04', b'\x80\x02')  # of the files that torch.save writes, in its two formats
 
@@ -25,6 +26,11 @@ def is_checkpoint(name: Any) -> bool:
             return file.read(4).startswith(STARTS)
     except OSError:
         return False
+
+
+def is_exported(name: Any) -> bool:
+    """Whether a word on the command line, or an argument in the place of a checkpoint, means a file of export.py."""
+    return isinstance(name, (str, Path)) and Path(name).suffix.lower() in EXPORTED
 
 
 def refuse_no_file(checkpoint: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional
 
 from segkit.apis.arguments import Parser, add_cfg_options, add_crf, add_unsafe_load, started, use_crf
 from segkit.apis.output_folders import refuse_inputs
-from segkit.apis.own_config import CHECKPOINTS, CONFIGS, is_checkpoint, refuse_no_file, stored_config
+from segkit.apis.own_config import CHECKPOINTS, CONFIGS, is_checkpoint, is_exported, refuse_no_file, stored_config
 from segkit.apis.used_overrides import judge_of_prediction
 from segkit.errors import ConfigError, DataError
 
@@ -20,6 +20,7 @@ EXAMPLE = """example:
   python tools/predict.py photos/ configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py runs/a/best_mIoU.pth \\
       --out-dir predictions
   python tools/predict.py photo.jpg runs/a/best_mIoU.pth      (the config in the checkpoint; .safetensors too)
+  python tools/predict.py photos/ model.onnx                  (a file of tools/export.py)
 For each image DIR gets NAME_overlay.jpg (classes over the photo, with a legend), NAME_mask.png (class indices as
 palette PNG) and NAME.json (share of the area of each class).
 """
@@ -31,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('source', metavar='IMAGE|FOLDER', help='an image, or a folder of images')
     p.add_argument('config', nargs='?', help='a config file (default: the config that the checkpoint holds)')
-    p.add_argument('checkpoint', help='a checkpoint file or URL')
+    p.add_argument('checkpoint', help='a checkpoint file or URL, or a file of export.py')
     p.add_argument('--out-dir', metavar='DIR', default='predictions',
                    help='where the predictions are written (default: %(default)s)')
     p.add_argument('--device', help='cuda:N or cpu (default: cuda:0, or cpu where there is no CUDA)')
@@ -88,11 +89,17 @@ def predict(args: argparse.Namespace) -> None:
     images = list_inputs(args.source)
     refuse_inputs('--out-dir', args.out_dir, {Path(path).parent for path in images})
     stems = [Path(path).stem for path in images]
-    cfg = load_config(args.config or stored_config(args.checkpoint), args.cfg_options,
-                      judge=judge_of_prediction)
-    if args.crf:
-        use_crf(cfg)
-    model = init_model(cfg, args.checkpoint, args.device)
+    if is_exported(args.checkpoint):
+        if args.crf:
+            raise ConfigError(f'--crf needs the network; {args.checkpoint} is a file of export.py, which has none '
+                              'behind it.\nGive the checkpoint that it was made of.')
+        model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
+    else:
+        cfg = load_config(args.config or stored_config(args.checkpoint), args.cfg_options,
+                          judge=judge_of_prediction)
+        if args.crf:
+            use_crf(cfg)
+        model = init_model(cfg, args.checkpoint, args.device)
     inferencer = MMSegInferencer(model)
     out, unreadable = Path(args.out_dir), []
     for done, path in enumerate(images, 1):
@@ -122,7 +129,7 @@ def _check_order(args: argparse.Namespace) -> None:
     if first not in CONFIGS + CHECKPOINTS:
         refuse_no_file(args.checkpoint)
     if args.config is None:
-        wrong = first in CONFIGS or not is_checkpoint(args.checkpoint)
+        wrong = first in CONFIGS or not (is_checkpoint(args.checkpoint) or is_exported(args.checkpoint))
         given = f'{args.source} as image, {args.checkpoint} as checkpoint'
     else:
         second = Path(args.config).suffix.lower()

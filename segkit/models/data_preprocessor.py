@@ -108,7 +108,7 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         images = images.to(torch.float32, copy=True)
         if self.normalize:
             images.sub_(self.mean).div_(self.std)
-        target = self._padded_size(images.shape[-2:], training)
+        target = self.padded_size(images.shape[-2:], training)
         images = _fill(images, shapes, target, self.pad_val)
         if not training:
             if samples is not None and self.device.type != 'cpu':
@@ -133,7 +133,8 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         images = images.clamp(0, 255).round().to('cpu', torch.uint8)
         return (images if self.swap_channels else images.flip(1)).permute(0, 2, 3, 1).contiguous()
 
-    def _padded_size(self, size: tuple[int, int], training: bool) -> tuple[int, int]:
+    def padded_size(self, size: tuple[int, int], training: bool) -> tuple[int, int]:
+        """The (h, w) that a batch of (h, w) is padded to."""
         least, divisor = self.size, self.size_divisor
         if not training:
             least, divisor = self.test_cfg.get('size'), self.test_cfg.get('size_divisor')

@@ -296,7 +296,7 @@ class EncoderDecoder(BaseModel):
 
     def _input_logits(self, inputs: Tensor, heads: list[nn.Module]) -> Sequence[Tensor]:
         """Scores (N, K, h, w) of each head: at the head's size in mode 'whole', at the input's in mode 'slide'."""
-        with self._test_stride():
+        with self.at_test_stride():
             if self.test_cfg['mode'] == 'whole':
                 return self.scores(inputs, heads)
 
@@ -309,7 +309,7 @@ class EncoderDecoder(BaseModel):
                 channels, dim=1)
 
     @contextmanager
-    def _test_stride(self) -> Iterator[None]:
+    def at_test_stride(self) -> Iterator[None]:
         """Run at ``test_cfg.output_stride``; training goes on at its own."""
         stride = self.test_cfg['output_stride']
         if stride is None or stride == self.backbone.output_stride:

@@ -104,7 +104,7 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
     def _by_size(self, inputs: Tensor, heads: Sequence[nn.Module]) -> list[tuple[Tensor, ...]]:
         """For each head its scores of each size, the image's own first."""
         extra = SIZE_RULES[self.size_rule]
-        sizes = [tuple(int(side * scale) + extra for side in inputs.shape[-2:]) for scale in self.scales]
+        sizes = [tuple(_scaled(side, scale) + extra for side in inputs.shape[-2:]) for scale in self.scales]
         for scale, size in zip(self.scales, sizes):
             if min(size) < 1:
                 raise ConfigError(f'model.scales: at {scale} the copy of an image of {inputs.shape[-2]}x'
@@ -115,10 +115,24 @@ class MultiScaleEncoderDecoder(EncoderDecoder):
         return list(zip(*(scores(image, heads) for image in images)))
 
 
+def in_whole_numbers(scale: float) -> bool:
+    """Whether int(side * scale) can be computed without fractions, so that a graph can leave the side open."""
+    return float(scale).as_integer_ratio()[1] <= 1 << 20
+
+
+def _scaled(side: int, scale: float) -> int:
+    """int(side * scale)."""
+    if not in_whole_numbers(scale):
+        return int(side * scale)
+    above, below = float(scale).as_integer_ratio()
+    return side * above // below
+
+
 def _largest(several: Sequence[Tensor], align_corners: bool) -> Tensor:
     """The maximum of scores (N, K, h_i, w_i), at the first one's size."""
-    size = tuple(several[0].shape[-2:])
-    return reduce(torch.maximum, (ops.resize_logits(logits, size, align_corners) for logits in several))
+    first, *others = several
+    size = tuple(first.shape[-2:])
+    return reduce(torch.maximum, (ops.resize_logits(logits, size, align_corners) for logits in others), first)
 
 
 def _labels_for(logits: Tensor, labels: Tensor, how: str) -> Tensor:

@@ -1,0 +1,195 @@
+"""Each head and backbone as a file of ONNX and torch.export, for any size, against itself and torch's own pools."""
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from segkit.apis.export_files import open_file, write
+from segkit.apis.export_plan import plan_for
+from segkit.apis.exportable import ExportableNetwork, _AveragePool, _HalvingPool, graph_of
+from segkit.checkpoint import trusting
+from segkit.errors import ConfigError
+from segkit.registry import BACKBONES, DECODE_HEADS, MODELS
+
+FACTS = dict(classes=['a'], palette=None, preprocessing={}, segkit={})
+SIZES = ((1, 97, 131), (2, 41, 64), (1, 120, 43), (3, 64, 64))
+R18 = dict(depth=18, base_channels=4, stem_channels=4)
+
+
+@BACKBONES.register_module(force=True)
+class TwoMaps(nn.Module):
+    """Maps at strides 4 and 8, of three convolutions."""
+    out_channels, output_stride = (4, 6), 8
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in ((3, 4), (4, 4), (4, 6)))
+
+    def forward(self, x):
+        first, second, third = self.layers
+        fine = second(first(x).relu())
+        return fine, third(fine.relu())
+
+
+HEADS = {
+    'ASPPHead': [dict(channels=4), dict(channels=4, align_corners=True)],
+    'DepthwiseSeparableASPPHead': [dict(channels=4, c1_channels=2, align_corners=True)],
+    'DeepLabV3Head': [dict(channels=4, align_corners=True, pool_first=True)],
+    'DeepLabV2Head': [dict()],
+    'VortexHead': [dict(channels=4)],
+    'PSPHead': [dict(channels=4, align_corners=align) for align in (False, True)],
+    'FCNHead': [dict(channels=4, num_convs=1),
+                dict(channels=4, num_convs=1, in_index=(0, 1), input_transform='resize_concat')],
+}
+BACKBONE_CONFIGS = {
+    'ResNet': [dict(R18, output_stride=32),
+               dict(depth=50, base_channels=4, stem_channels=4, style='caffe', output_stride=8)],
+    'ResNetV1c': [dict(R18, output_stride=16, multi_grid=(1, 2))],
+    'ResNetV1d': [dict(R18, output_stride=8)],
+    'ResNetV1s': [dict(R18, output_stride=16)],
+    'ResNetV2': [dict(depth=50, output_stride=16)],
+    'MobileNetV2': [dict(output_stride=8)],
+}
+MSC = dict(type='MultiScaleEncoderDecoder', align_corners=True)
+
+
+def spread(model):
+    """Numbers of a network that has learnt something: each norm has seen its inputs, and scores spread."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+        if isinstance(module, _BatchNorm):
+            module.momentum = None
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+    with torch.no_grad():
+        model.train()(torch.randn(2, 3, 64, 64))
+    return model.eval()
+
+
+def build(backbone, head, **more):
+    return spread(MODELS.build({**dict(
+        type='EncoderDecoder', num_classes=5, norm_cfg=dict(type='SyncBN'), backbone=backbone, decode_head=head,
+        data_preprocessor=dict(type='SegDataPreProcessor', mean=[120.] * 3, std=[60.] * 3, bgr_to_rgb=True)), **more}))
+
+
+def agrees(model, tmp_path, kind, sizes=SIZES, **wanted):
+    """Write a file and compare what it gives with the network's scores at several sizes."""
+    plan = plan_for(model, **wanted)
+    path = tmp_path / f'model{dict(onnx=".onnx").get(kind, ".pt2")}'
+    write(graph_of(ExportableNetwork(model, plan)), kind, path, plan.outputs, FACTS)
+    with trusting():
+        file = open_file(path)
+    for size in sizes:
+        torch.manual_seed(1)
+        image = torch.randn(size[0], 3, *size[1:])
+        with torch.no_grad(), model.at_test_stride():
+            logits = model.scores(image, [model.decode_head])[0]
+        given = file(image)['logits']
+        assert logits.std() > 0.1 and given.shape == logits.shape
+        torch.testing.assert_close(given, logits, rtol=1e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize('name, number', [(name, i) for name, cfgs in HEADS.items() for i in range(len(cfgs))])
+def test_each_head_at_any_size(name, number, tmp_path):
+    model = build(dict(type='TwoMaps'), dict(HEADS[name][number], type=name))
+    agrees(model, tmp_path, 'onnx')
+    agrees(model, tmp_path, 'torch-export')
+
+
+@pytest.mark.parametrize('kind', ['onnx', 'torch-export'])
+@pytest.mark.parametrize('size_rule', ['floor', 'floor+1'])
+def test_copies_at_any_size(size_rule, kind, tmp_path):
+    agrees(build(dict(type='TwoMaps'), dict(type='DeepLabV2Head'), size_rule=size_rule, **MSC), tmp_path, kind)
+
+
+def test_a_fixed_size_keeps_torch_s_pools(tmp_path):
+    model = build(dict(type='TwoMaps'), dict(HEADS['PSPHead'][0], type='PSPHead'))
+    agrees(model, tmp_path, 'onnx', [(1, 65, 91)], size=(65, 91))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['onnx', 'torch-export'])
+@pytest.mark.parametrize('name, number',
+                         [(name, i) for name, cfgs in BACKBONE_CONFIGS.items() for i in range(len(cfgs))])
+def test_each_backbone_at_any_size(name, number, kind, tmp_path):
+    model = build(dict(BACKBONE_CONFIGS[name][number], type=name), dict(type='FCNHead', channels=4, num_convs=1))
+    agrees(model, tmp_path, kind)
+
+
+def test_no_part_is_left_out():
+    def ours(registry):
+        return {name for name, part in registry.module_dict.items() if part.__module__.startswith('segkit.')}
+    DECODE_HEADS.get('FCNHead'), BACKBONES.get('ResNet')
+    assert ours(DECODE_HEADS) == set(HEADS) and ours(BACKBONES) == set(BACKBONE_CONFIGS)
+
+
+def test_the_test_s_stride_and_rates_are_in_the_file(tmp_path):
+    model = build(dict(R18, type='ResNetV1c', output_stride=16), dict(type='ASPPHead', channels=4),
+                  test_cfg=dict(output_stride=8))
+    agrees(model, tmp_path, 'torch-export', [(1, 97, 131)])
+    assert model.backbone.output_stride == 16  # the network itself is left as it was
+
+
+@pytest.mark.parametrize('length', range(1, 30))
+def test_average_pool_is_torch_s(length):
+    x = torch.randn(2, 3, length, 31 - length, dtype=torch.float64)
+    for cells in ((2, 2), (3, 1), (6, 6)):
+        torch.testing.assert_close(_AveragePool(cells)(x), nn.AdaptiveAvgPool2d(cells)(x))
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 2), (4, 7), (5, 6), (9, 9)])
+def test_halving_pool_is_torch_s(size):
+    x = torch.randn(2, 3, *size)
+    torch.testing.assert_close(_HalvingPool()(x), nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)(x))
+
+
+@pytest.mark.parametrize('order', ['rgb', 'bgr'])
+@pytest.mark.parametrize('padding', [None, dict(size_divisor=32), dict(size=(70, 90))])
+def test_before_and_behind_the_network(order, padding, tmp_path):
+    """Bytes in and classes out, against NumPy before the network and torch's interpolation behind it."""
+    model = build(dict(type='TwoMaps'), dict(type='ASPPHead', channels=4), align_corners=True)
+    model.data_preprocessor.test_cfg = dict(padding or {})
+    plan = plan_for(model, channel_order=order, classes=True, probabilities=True)
+    write(graph_of(ExportableNetwork(model, plan)), 'onnx', tmp_path / 'a.onnx', plan.outputs, FACTS)
+    file = open_file(tmp_path / 'a.onnx')
+    for height, width in ((64, 96), (33, 91), (71, 50)):
+        photo = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)  # RGB
+        divisor, least = (padding or {}).get('size_divisor', 1), (padding or {}).get('size', (0, 0))
+        padded = np.zeros([-(-max(side, wanted) // divisor) * divisor
+                           for side, wanted in zip((height, width), least)] + [3], np.float32)
+        padded[:height, :width] = (photo.astype(np.float32) - 120) / 60
+        with torch.no_grad():
+            logits = model(torch.from_numpy(padded).permute(2, 0, 1)[None])
+        scores = nn.functional.interpolate(logits, padded.shape[:2], mode='bilinear', align_corners=True)
+        scores = scores[..., :height, :width]
+        given = file(torch.from_numpy(photo if order == 'rgb' else photo[..., ::-1].copy())[None])
+        torch.testing.assert_close(given['logits'], logits, rtol=1e-4, atol=2e-4)
+        torch.testing.assert_close(given['probabilities'], scores.softmax(1), rtol=1e-3, atol=1e-4)
+        assert given['classes'].dtype == torch.uint8 and given['classes'].unique().numel() > 1
+        assert (given['classes'] == scores.argmax(1)).double().mean() > 0.999
+
+
+def test_one_channel_for_two_classes(tmp_path):
+    model = build(dict(type='TwoMaps'), dict(type='FCNHead', channels=4, num_convs=1, out_channels=1, threshold=0.4,
+                                             loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)),
+                  num_classes=2)
+    plan = plan_for(model, classes=True, probabilities=True)
+    image = torch.randn(1, 3, 50, 61)
+    with torch.no_grad():
+        logits, classes, shares = graph_of(ExportableNetwork(model, plan)).module()(image)
+        wanted = nn.functional.interpolate(model(image), (50, 61), mode='bilinear').sigmoid()
+    torch.testing.assert_close(shares, wanted)
+    assert torch.equal(classes, (wanted[:, 0] > 0.4).to(torch.uint8)) and 0 < classes.float().mean() < 1
+
+
+def test_a_part_that_cannot_be_recorded_is_named():
+    class Stubborn(TwoMaps):
+        def forward(self, x):
+            return super().forward(x if float(x.sum()) > 0 else -x)
+
+    model = build(dict(type=Stubborn), dict(type='FCNHead', channels=4, num_convs=1))
+    with pytest.raises(ConfigError, match='torch.export cannot record FCNHead on Stubborn: '):
+        graph_of(ExportableNetwork(model, plan_for(model)))
