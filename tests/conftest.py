@@ -1,7 +1,11 @@
 """Fixtures every test may use."""
+import email.utils
+import http.server
 import os
 import signal
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,3 +127,49 @@ def tiny_config(tmp_path) -> Path:
 def tiny_config_once(tmp_path_factory) -> Path:
     """The same for tests that only read it and its images."""
     return _make_tiny_config(tmp_path_factory.mktemp('tiny'))
+
+
+@pytest.fixture
+def web_server(tmp_path, monkeypatch):
+    """A web server of this machine that can send the rest of a file.
+
+    ``address`` and ``folder`` are its own; ``seen`` collects (path, Range header) of the requests; ``limit`` is how many
+    bytes of a body are sent before the connection breaks, ``tag`` the entity tag of each file, '' for none.
+    """
+    server = SimpleNamespace(folder=tmp_path / 'www', seen=[], limit=None, tag='"one"')
+    server.folder.mkdir()
+    for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+
+        def do_GET(self):
+            path, asked = server.folder / self.path.lstrip('/'), self.headers.get('Range')
+            server.seen.append((self.path, asked))
+            if not path.is_file():
+                self.send_error(404)
+                return
+            content, changed = path.read_bytes(), email.utils.formatdate(path.stat().st_mtime, usegmt=True)
+            same = asked and self.headers.get('If-Range') == (server.tag or changed)
+            begin = int(asked.removeprefix('bytes=').rstrip('-')) if same else 0
+            if begin >= len(content) and same:
+                self.send_error(416)
+                return
+            self.send_response(206 if same else 200)
+            if same:
+                self.send_header('Content-Range', f'bytes {begin}-{len(content) - 1}/{len(content)}')
+            self.send_header('Content-Length', str(len(content) - begin))
+            self.send_header('Last-Modified', changed)
+            if server.tag:
+                self.send_header('ETag', server.tag)
+            self.end_headers()
+            self.wfile.write(content[begin:][:server.limit])
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        server.address = f'http://127.0.0.1:{httpd.server_address[1]}'
+        yield server
+        httpd.shutdown()

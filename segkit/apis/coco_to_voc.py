@@ -3,25 +3,20 @@ import os
 import os.path as osp
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
-from itertools import islice
 from typing import Optional
 
 import numpy as np
 
+from segkit.apis.converters.steps import Mask, refuse_inside, write_list, write_masks
 from segkit.datasets.check import check_dataset
 from segkit.datasets.coco_annotations import require_instances_file
 from segkit.datasets.coco_voc_dataset import COCOVOCDataset
 from segkit.datasets.listing import shorten
-from segkit.datasets.parallel import in_pieces, map_in_order
-from segkit.datasets.progress import show_progress
 from segkit.datasets.transforms.image_file import decode_mask, read_bytes
 from segkit.errors import ConfigError, DataError
-from segkit.evaluation.palette_png import write_palette_png
 
 MASKS, LISTS = 'SegmentationClass', 'ImageSets/Segmentation'
 RULE = 'rule.txt'  # in out_dir: the rule that its masks were made with
-AT_ONCE = 50  # masks that a process gets
 SUFFIX = '.jpg'
 
 
@@ -49,7 +44,7 @@ def convert(in_dir: str, out_dir: str, splits: Optional[Sequence[str]] = None, r
             the way, two photos would have the same mask, ``out_dir`` lies in ``in_dir``, or its masks are of another
             rule.
     """
-    _refuse_inside(in_dir, out_dir)
+    refuse_inside(in_dir, out_dir)
     _refuse_other_rule(out_dir, rule)
     annotations = osp.join(in_dir, 'annotations')
     if not osp.isdir(annotations):
@@ -74,32 +69,13 @@ def convert(in_dir: str, out_dir: str, splits: Optional[Sequence[str]] = None, r
                         'Convert the splits into folders of their own (--splits).')
     for split in splits:
         _link(osp.join(out_dir, split), osp.abspath(osp.join(in_dir, split)))
-    _write_list(osp.join(out_dir, RULE), [rule])
+    write_list(osp.join(out_dir, RULE), [rule])
     for split, dataset in datasets.items():
-        for folder in {osp.dirname(name) for name in names[split]}:
-            os.makedirs(osp.join(out_dir, MASKS, folder), exist_ok=True)
-        pairs = ((dataset.get_data_info(i)['seg_map_path'], osp.join(out_dir, MASKS, f'{name}.png'))
-                 for i, name in enumerate(names[split]))
-        work = partial(_write_masks, palette=dataset.metainfo['palette'])
-        bar = iter(show_progress(range(len(dataset)), f'masks of {split}'))
-        new = mended = 0
-        for done, written, of_them_bad in map_in_order(work, in_pieces(pairs, AT_ONCE), processes):
-            new, mended = new + written, mended + of_them_bad
-            for _ in islice(bar, done):
-                pass
-        next(bar, None)
-        _write_list(osp.join(out_dir, LISTS, f'{split}.txt'), names[split])
-        print(f'{split}: {new} masks written, {len(dataset) - new} were there'
-              + (f'; {mended} of the written ones were there with other labels or damaged' if mended else ''))
+        write_masks([Mask(info['seg_map_path'], osp.join(out_dir, MASKS, f'{name}.png'), info['img_path'])
+                     for name, info in zip(names[split], map(dataset.get_data_info, range(len(dataset))))],
+                    read_mask, dataset.metainfo['palette'], split, processes)
+        write_list(osp.join(out_dir, LISTS, f'{split}.txt'), names[split])
     return {split: len(dataset) for split, dataset in datasets.items()}
-
-
-def _refuse_inside(in_dir: str, out_dir: str) -> None:
-    source, target = osp.realpath(in_dir), osp.realpath(out_dir)
-    if osp.commonpath([source, target]) == source:
-        where = 'is the folder that is read from' if source == target else f'lies in {in_dir}, which is read from'
-        raise ConfigError(f'OUT {out_dir} {where}: nothing is written among data.\nName a folder outside of it as OUT; '
-                          'the photos are linked there.')
 
 
 def _refuse_other_rule(out_dir: str, rule: str) -> None:
@@ -143,28 +119,6 @@ def _link(path: str, target: str) -> None:
     os.symlink(target, path)
 
 
-def _write_masks(pairs: Sequence[tuple[str, str]], palette: list) -> tuple[int, int, int]:
-    """Write the masks that are not there: how many were looked at, written, and written in place of wrong ones."""
-    written = wrong = 0
-    for source, path in pairs:
-        labels = decode_mask(read_bytes(source), source)
-        there = osp.lexists(path)
-        if there and _holds(path, labels):
-            continue
-        write_palette_png(path, labels, palette)
-        written, wrong = written + 1, wrong + there
-    return len(pairs), written, wrong
-
-
-def _holds(path: str, labels: np.ndarray) -> bool:
-    try:
-        return np.array_equal(decode_mask(read_bytes(path), path), labels)
-    except DataError:
-        return False
-
-
-def _write_list(path: str, names: Sequence[str]) -> None:
-    os.makedirs(osp.dirname(path), exist_ok=True)
-    with open(f'{path}.part', 'w', encoding='utf-8') as file:
-        file.writelines(f'{name}\n' for name in names)
-    os.replace(f'{path}.part', path)
+def read_mask(source: str) -> np.ndarray:
+    """The labels of a photo, where the index of the annotations has them."""
+    return decode_mask(read_bytes(source), source)

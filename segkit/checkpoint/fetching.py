@@ -1,12 +1,8 @@
 """The local file of a checkpoint, downloaded once if need be."""
 import difflib
-import hashlib
 import json
-import os
 import re
-import socket
-import threading
-import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Optional, Union
 from urllib.parse import urlsplit
@@ -15,6 +11,7 @@ import mmengine
 import torch
 from mmengine.logging import print_log
 
+from segkit.downloading import DownloadError, download
 from segkit.errors import CheckpointError
 
 SCHEMES = {  # tables of names and addresses that MMEngine carries
@@ -24,9 +21,6 @@ SCHEMES = {  # tables of names and addresses that MMEngine carries
     'openmmlab://': 'openmmlab.json',
     'mmcls://': 'mmcls.json',  # classifiers: their backbone's keys begin with 'backbone.'
 }
-CONNECT_SECONDS = 1.5  # how long a host may take to answer before we call ourselves offline
-READ_SECONDS = 30.0  # how long a download may stand still
-CHUNK = 1 << 20
 
 
 def fetch(source: Union[str, Path]) -> Path:
@@ -101,51 +95,10 @@ def _weights_in(folder: Path) -> list[str]:
 
 
 def _download(url: str, path: Path, source: str) -> None:
-    help_text = (f'Put the file of {url} at {path},\nor start from random weights: model.backbone.init_cfg=None '
-                 '(and model.pretrained=None if that is set).')
-    offline = _offline(url)
-    if offline:
-        raise CheckpointError(f"'{source}' could not be downloaded: {offline}\n{help_text}")
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    digest, received = hashlib.sha256(), 0
+    promised = re.search(r'-([0-9a-f]{8,64})\.\w+$', path.name)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(url, timeout=READ_SECONDS) as reply, open(temporary, 'wb') as file:
-            size = int(reply.headers.get('Content-Length') or 0)
-            print_log(f'Downloading {url} ({size / 1e6:.0f} MB) to {path}', 'current')
-            while chunk := reply.read(CHUNK):
-                file.write(chunk)
-                digest.update(chunk)
-                received += len(chunk)
-        promised = re.search(r'-([0-9a-f]{8,64})\.\w+$', path.name)
-        if (size and received != size) or (promised and not digest.hexdigest().startswith(promised[1])):
-            raise CheckpointError(f'{url} gave {received:,} bytes with sha256 {digest.hexdigest()[:8]}..., not what '
-                                  f'its name and length promise. Nothing was kept; try again.\n{help_text}')
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CheckpointError(f"'{source}' could not be downloaded: {error}\n{help_text}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _offline(url: str) -> str:
-    """Why the host, or the proxy that stands before it, does not answer; empty if it does."""
-    parts = urlsplit(url)
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and not urllib.request.proxy_bypass(parts.hostname):
-        parts = urlsplit(proxy if '//' in proxy else f'http://{proxy}')
-    answer = []
-
-    def connect() -> None:
-        try:
-            port = parts.port or (443 if parts.scheme == 'https' else 80)
-            socket.create_connection((parts.hostname, port), timeout=CONNECT_SECONDS).close()
-            answer.append('')
-        except OSError as error:
-            answer.append(f'{parts.hostname} does not answer ({error}).')
-
-    # Looking up a name has no time limit of its own, so it runs where it can be left behind.
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(CONNECT_SECONDS)
-    return answer[0] if answer else f'{parts.hostname} does not answer within {CONNECT_SECONDS} s.'
+        download(url, path, f'sha256:{promised[1]}' if promised else '', say=partial(print_log, logger='current'))
+    except DownloadError as error:
+        raise CheckpointError(f"'{source}' could not be downloaded: {error}\nPut the file of {url} at {path},\nor "
+                              'start from random weights: model.backbone.init_cfg=None (and model.pretrained=None if '
+                              'that is set).') from error

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit.apis import coco_to_voc
 from segkit.apis.coco_to_voc import convert
+from segkit.apis.converters import steps
 from segkit.datasets.mini_coco import write_mini_coco
 from segkit.errors import ConfigError, DataError
 from segkit.palette import color_map
@@ -81,7 +81,7 @@ def test_a_second_run_mends_what_was_changed_and_leaves_the_rest(coco, tmp_path,
 
 def test_a_run_that_is_stopped_leaves_no_list_and_goes_on(coco, tmp_path, monkeypatch):
     out, cache = tmp_path / 'voc', str(tmp_path / 'cache')
-    write = coco_to_voc.write_palette_png
+    write = steps.write_palette_png
 
     def stop_at_the_third(path, labels, palette):
         if len(list((out / 'SegmentationClass').iterdir())) == 2:
@@ -89,7 +89,7 @@ def test_a_run_that_is_stopped_leaves_no_list_and_goes_on(coco, tmp_path, monkey
         write(path, labels, palette)
 
     with monkeypatch.context() as patch:
-        patch.setattr(coco_to_voc, 'write_palette_png', stop_at_the_third)
+        patch.setattr(steps, 'write_palette_png', stop_at_the_third)
         with pytest.raises(KeyboardInterrupt):
             convert(str(coco), str(out), cache_dir=cache, processes=1)
     assert not (out / 'ImageSets').exists()

@@ -1,0 +1,361 @@
+"""The steps every converter takes: compare counts, look at each file, write masks and lists, try the result out.
+
+Nothing is written before everything was looked at, masks and lists are whole or not there, and a list is written when
+all its masks are: a run that is stopped goes on where it was, and a second one mends what was changed.
+"""
+import os
+import os.path as osp
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+from segkit.datasets.check import check_dataset
+from segkit.datasets.image_header import ImageHeader, read_header
+from segkit.datasets.listing import missing_files, read_split, shorten
+from segkit.datasets.parallel import in_pieces, map_in_order
+from segkit.datasets.progress import show_progress
+from segkit.datasets.transforms.image_file import decode_mask, read_bytes
+from segkit.errors import ConfigError, DataError
+from segkit.evaluation.palette_png import write_palette_png
+from segkit.registry import DATASETS
+
+AT_ONCE = 50  # files that a process gets
+TRIED_OUT = 1000  # pairs of each split that the data set class looks at in the end
+
+
+class Mask(NamedTuple):
+    """A mask to be made: what it is made from (a path mostly), the file to write, and the photo it belongs to."""
+
+    source: Any
+    target: str
+    photo: str
+
+
+Reader = Callable[[Any], np.ndarray]  # source -> (H, W) uint8 labels, or a DataError that names the file
+
+
+def refuse_inside(in_dir: str, out_dir: str) -> None:
+    """Raise a ConfigError if ``out_dir`` is ``in_dir`` or lies in it."""
+    source, target = osp.realpath(in_dir), osp.realpath(out_dir)
+    if osp.commonpath([source, target]) == source:
+        where = 'is the folder that is read from' if source == target else f'lies in {in_dir}, which is read from'
+        raise ConfigError(f'OUT {out_dir} {where}: nothing is written among data.\nName a folder outside of it as OUT; '
+                          'the photos are put there too.')
+
+
+def require_counts(counts: dict[str, int], official: dict[str, int], accept: bool, where: str) -> None:
+    """Compare the sizes of splits with the official ones.
+
+    Args:
+        counts: Split -> how many there are.
+        official: Split -> how many there should be.
+        accept: Whether other counts are taken, and told of.
+        where: The folder, for the message.
+
+    Raises:
+        DataError: If they differ and are not accepted.
+    """
+    wrong = [f'{split} has {count:,} instead of {official[split]:,}' for split, count in counts.items()
+             if count != official.get(split, count)]
+    if wrong and not accept:
+        raise DataError(f'{where}: {", ".join(wrong)}.\nComplete the data set, or take the part that is there with '
+                        '--partial.')
+    if wrong:
+        print(f'{where}: {", ".join(wrong)}; taken as it is (--partial)', flush=True)
+
+
+def require_folders(root: str, folders: Sequence[str], what: str) -> None:
+    """Raise a DataError that says what is there instead, unless all ``folders`` are in ``root``.
+
+    Args:
+        root: The data's folder.
+        folders: Relative to it.
+        what: Where they are to be had.
+    """
+    lacking = [folder for folder in folders if not osp.isdir(osp.join(root, folder))]
+    if lacking:
+        holds = (f'{root} holds: {shorten(sorted(os.listdir(root))) or "nothing"}' if osp.isdir(root)
+                 else f'{root} is no folder')
+        raise DataError(f'There is no folder {osp.join(root, lacking[0])}.\n{holds}.\n{what}')
+
+
+def require_files(folder: str, names: Sequence[str], suffix: str, what: str) -> None:
+    """Raise a DataError with the first missing file and how many there are, unless all are there.
+
+    Args:
+        folder: Where they lie.
+        names: What is listed, without suffix.
+        suffix: Of the files.
+        what: What they are, in the plural.
+    """
+    missing = missing_files(folder, names, suffix)
+    if missing:
+        raise DataError(f'{osp.join(folder, missing[0])}{suffix} is missing.\n{len(missing):,} of {len(names):,} '
+                        f'{what} are missing; unpack the archive again, or copy them.')
+
+
+def read_names(path: str, what: str) -> list[str]:
+    """The names in a list, one a line.
+
+    Args:
+        path: The list.
+        what: Where it is to be had.
+
+    Raises:
+        DataError: If it is not there, names nothing, or names one twice.
+    """
+    if not osp.isfile(path):
+        raise DataError(f'The list {path} is missing.\n{what}')
+    names = read_split(path)
+    if len(set(names)) < len(names):
+        raise DataError(f'{path} names {Counter(names).most_common(1)[0][0]} twice.\n{what}')
+    return names
+
+
+def look_at(masks: Sequence[Mask], what: str, read: Optional[Reader] = None, processes: Optional[int] = None) -> None:
+    """Look at each photo and at what its mask is made from: unreadable files, and sizes that differ.
+
+    Args:
+        masks: The masks to be made.
+        what: What they are, for the progress bar.
+        read: How sources that are no image files are read; None looks at the headers of images.
+        processes: As for :func:`~segkit.datasets.parallel.map_in_order`.
+
+    Raises:
+        DataError: Naming the first faulty files, and how many there are.
+    """
+    _raise(list(fan_out(partial(_faults_of_some, read=read), masks, what, processes)), len(masks))
+
+
+def read_all(masks: Sequence[Mask], read: Reader, what: str, processes: Optional[int] = None) -> None:
+    """Read each mask to its last pixel, of a set whose files stay as they are.
+
+    Raises:
+        DataError: Naming the first ones that cannot be read or have labels that must not occur, and how many there are.
+    """
+    _raise(list(fan_out(partial(_unreadable, read=read), masks, what, processes)), len(masks))
+
+
+def write_masks(masks: Sequence[Mask], read: Reader, palette: Sequence[Sequence[int]], split: str,
+                processes: Optional[int] = None) -> None:
+    """Write each mask that is not there whole and with the same labels; says how many.
+
+    Args:
+        masks: The masks.
+        read: Gives the labels of a source.
+        palette: Colours of the stored labels, for viewers.
+        split: What they are called.
+        processes: As for :func:`~segkit.datasets.parallel.map_in_order`.
+
+    Raises:
+        DataError: Behind all others, if some could not be made; it names the first ones.
+    """
+    for folder in {osp.dirname(mask.target) for mask in masks}:
+        os.makedirs(folder, exist_ok=True)
+    done = list(fan_out(partial(_write_some, read=read, palette=palette), masks, f'masks of {split}', processes))
+    written, mended = sum(one[0] for one in done), sum(one[1] for one in done)
+    faults = [one[2] for one in done]
+    print(f'{split}: {written} masks written, {len(masks) - written - sum(map(len, faults))} were there'
+          + (f'; {mended} of the written ones were there with other labels or damaged' if mended else ''), flush=True)
+    _raise(faults, len(masks))
+
+
+def fan_out(function: Callable[[list], Any], items: Sequence, what: str, processes: Optional[int]) -> Iterator[Any]:
+    """``function`` of pieces of the items, several at once, behind a progress bar that counts items.
+
+    Args:
+        function: Takes a list of items; as for :func:`~segkit.datasets.parallel.map_in_order`.
+        items: What is worked on.
+        what: What they are, for the bar.
+        processes: How many work.
+    """
+    bar = iter(show_progress(range(len(items)), what))
+    for piece, result in zip(in_pieces(items, AT_ONCE), map_in_order(function, in_pieces(items, AT_ONCE), processes)):
+        for _ in islice(bar, len(piece)):
+            pass
+        yield result
+    next(bar, None)
+
+
+def write_list(path: str, names: Sequence[str]) -> None:
+    """Write one name a line, at once."""
+    os.makedirs(osp.dirname(path) or '.', exist_ok=True)
+    write_bytes(path, ''.join(f'{name}\n' for name in names).encode())
+
+
+def write_bytes(path: str, content: bytes) -> bool:
+    """Write a file at once; one that holds just this already stays. Returns whether it was written."""
+    if osp.isfile(path) and osp.getsize(path) == len(content):
+        with open(path, 'rb') as file:
+            if file.read() == content:
+                return False
+    with open(f'{path}.part', 'wb') as file:
+        file.write(content)
+    os.replace(f'{path}.part', path)
+    return True
+
+
+def put_files(pairs: Sequence[tuple[str, str]], what: str) -> None:
+    """Put photos at a second place without taking room twice; copied where the file system cannot link.
+
+    Args:
+        pairs: (file, where it is wanted too).
+        what: What they are, for the progress bar.
+    """
+    for folder in {osp.dirname(target) for _, target in pairs}:
+        os.makedirs(folder, exist_ok=True)
+    for source, target in show_progress(pairs, what):
+        if osp.isfile(target) and (osp.samefile(source, target) or _same_bytes(source, target)):
+            continue
+        unfinished = f'{target}.part'
+        if osp.lexists(unfinished):
+            os.remove(unfinished)
+        try:
+            os.link(source, unfinished)
+        except OSError:
+            shutil.copyfile(source, unfinished)
+        os.replace(unfinished, target)
+
+
+def try_out(configs: dict[str, dict]) -> dict[str, int]:
+    """Build each split as a config would, and let the data set class look at its files.
+
+    Args:
+        configs: Split -> the data set's config.
+
+    Returns:
+        Split -> how many samples it has.
+
+    Raises:
+        DataError: If the class cannot read what was written.
+    """
+    sizes = {}
+    for split, config in configs.items():
+        dataset = DATASETS.build(config)
+        sizes[split] = len(dataset)
+        print(f'{split}: {len(dataset):,} samples of {config["type"]}; {check_dataset(dataset, TRIED_OUT)}', flush=True)
+    return sizes
+
+
+def photo_header(path: str) -> ImageHeader:
+    """The header of a photo or mask.
+
+    Raises:
+        DataError: If the file cannot be read, is no JPEG or PNG, or was cut short; it is named.
+    """
+    try:
+        header = read_header(path)
+    except OSError as error:
+        raise DataError(f'{path} cannot be read: {error.strerror}.') from error
+    except IndexError:
+        header = None
+    if header is None:
+        raise DataError(f'{path} is empty (0 bytes).' if osp.getsize(path) == 0
+                        else f'{path} is no JPEG or PNG file, or its header is damaged.')
+    if header.size_fault:
+        raise DataError(f'{path} {header.size_fault}.')
+    if not header.whole:
+        raise DataError(f'{path} is cut short: the end of the {header.format} is missing.')
+    return header
+
+
+def holds(path: str, labels: np.ndarray) -> bool:
+    """Whether a mask is there, whole, and has these labels."""
+    try:
+        return np.array_equal(decode_mask(read_bytes(path), path), labels)
+    except DataError:
+        return False
+
+
+def map_labels(labels: np.ndarray, table: np.ndarray, path: str, known: str) -> np.ndarray:
+    """Replace each label by its entry in a table.
+
+    Args:
+        labels: (H, W) integers.
+        table: (N,) int; the new label of each, -1 for one that must not occur.
+        path: The file, for the message.
+        known: What the labels of this set are.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        DataError: If a label must not occur.
+    """
+    if labels.ndim != 2:
+        raise DataError(f'{path} holds colours; expected one label a pixel: {known}.')
+    if labels.dtype == np.uint8:  # np.unique sorts, which takes ten times as long
+        counts = np.bincount(labels.ravel())
+        values = np.flatnonzero(counts)
+        counts = counts[values]
+    else:
+        values, counts = np.unique(labels, return_counts=True)
+    for value, count in zip(values, counts):
+        if not 0 <= value < len(table) or table[int(value)] < 0:
+            raise DataError(f'{path} has the label {value} in {count:,} pixels; {known}.')
+    return table.astype(np.uint8)[labels]
+
+
+def _faults_of_some(masks: Sequence[Mask], read: Optional[Reader]) -> list[str]:
+    faults = []
+    for mask in masks:
+        try:
+            photo = photo_header(mask.photo)
+            if read is None:
+                source = photo_header(mask.source)
+                size = (source.width, source.height)
+            else:
+                size = read(mask.source).shape[::-1]
+            if size not in ((photo.width, photo.height), photo.turned_size):
+                raise DataError(f'{_name_of(mask)} has {size[0]}x{size[1]} pixels, its photo {mask.photo} '
+                                f'{photo.width}x{photo.height}.')
+        except DataError as error:
+            faults.append(' '.join(str(error).split()))
+    return faults
+
+
+def _unreadable(masks: Sequence[Mask], read: Reader) -> list[str]:
+    faults = []
+    for mask in masks:
+        try:
+            read(mask.source)
+        except DataError as error:
+            faults.append(' '.join(str(error).split()))
+    return faults
+
+
+def _write_some(masks: Sequence[Mask], read: Reader, palette: Sequence[Sequence[int]]) -> tuple[int, int, list[str]]:
+    """How many were written, and how many of those in place of wrong ones; what is wrong with the others."""
+    written, mended, faults = 0, 0, []
+    for mask in masks:
+        try:
+            labels = read(mask.source)
+        except DataError as error:
+            faults.append(' '.join(str(error).split()))
+            continue
+        there = osp.lexists(mask.target)
+        if there and holds(mask.target, labels):
+            continue
+        write_palette_png(mask.target, labels, palette)
+        written, mended = written + 1, mended + there
+    return written, mended, faults
+
+
+def _raise(faults: Sequence[Sequence[str]], total: int) -> None:
+    found = [fault for some in faults for fault in some]
+    if found:
+        more = f'\n{len(found):,} of {total:,} files cannot be used; next: {found[1]}' if len(found) > 1 else ''
+        raise DataError(f'{found[0]}{more}\nCopy or download them again, and run the command again.')
+
+
+def _name_of(mask: Mask) -> str:
+    return mask.source if isinstance(mask.source, str) else f'The mask for {osp.basename(mask.target)}'
+
+
+def _same_bytes(a: str, b: str) -> bool:
+    return osp.getsize(a) == osp.getsize(b) and read_bytes(a) == read_bytes(b)
