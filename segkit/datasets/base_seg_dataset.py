@@ -130,6 +130,12 @@ class BaseSegDataset(BaseDataset):
         """How many classes the masks have after ``label_map``."""
         return len(self._metainfo['classes'])
 
+    @property
+    def sources(self) -> list[Source]:
+        """The folders and suffixes of the files; none where a subclass lists its samples in its own way."""
+        self.full_init()
+        return list(self._sources) if self._lean else []
+
     def full_init(self) -> None:
         """List the samples and look for their files, once."""
         if self._fully_initialized:

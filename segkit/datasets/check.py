@@ -136,6 +136,20 @@ def _check_pair(img_path: str, seg_path: Optional[str], turned: bool, colors: bo
     mask, finding = _header(seg_path, 'mask')
     if finding:
         return [finding]
+    return compare_headers(img_path, img, seg_path, mask, turned, colors, size_hint)
+
+
+def compare_headers(img_path: str, img: Optional[ImageHeader], seg_path: str, mask: Optional[ImageHeader],
+                    turned: bool, colors: bool, size_hint: str) -> list[Finding]:
+    """What the headers of an image and its mask show to be wrong; a header that is None says nothing.
+
+    Args:
+        img_path, img: The image.
+        seg_path, mask: The mask.
+        turned: Whether the image will be turned as its EXIF orientation says.
+        colors: Whether RGB masks can be read.
+        size_hint: What to do if they differ in size.
+    """
     findings = []
     if mask is not None and mask.format == 'JPEG':
         return [Finding('JPEG as mask', seg_path, f'{seg_path} is a JPEG photo where a mask was expected.',
@@ -148,11 +162,12 @@ def _check_pair(img_path: str, seg_path: Optional[str], turned: bool, colors: bo
         size = img.turned_size if turned else img[1:3]
         if size != mask[1:3]:
             text = f'{seg_path} has {mask.width}x{mask.height} pixels, its image {img_path} {size[0]}x{size[1]}.'
-            remedy = size_hint
+            kind, remedy = 'size', size_hint
             if turned and img[1:3] == mask[1:3]:
+                kind = 'EXIF orientation'
                 remedy = ("The image has an EXIF orientation that its mask ignores:\n"
                           "give LoadImageFromFile color_type='color_ignore_orientation'.")
-            findings.append(Finding('size', seg_path, text, remedy))
+            findings.append(Finding(kind, seg_path, text, remedy))
     return findings
 
 

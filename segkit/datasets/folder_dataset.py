@@ -11,7 +11,7 @@ from segkit.datasets.listing import Source, list_files, read_split, require_fold
 from segkit.errors import ConfigError, DataError
 from segkit.registry import DATASETS
 
-_IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
 
 @DATASETS.register_module()
@@ -70,7 +70,7 @@ class FolderDataset(BaseSegDataset):
         if self.wants_labels:
             require_folder(seg_dir, 'data_prefix.seg_map_path', self.backend_args)
             if not self.seg_map_suffix:
-                masks = list_files(seg_dir, _both_cases(_IMAGE_SUFFIXES), self.backend_args)
+                masks = list_files(seg_dir, both_cases(IMAGE_SUFFIXES), self.backend_args)
                 seg_suffix_of = _match(names, masks, seg_dir)
         sources: dict[Source, int] = {}
         source_of = np.empty(len(names), np.uint8)
@@ -84,7 +84,7 @@ class FolderDataset(BaseSegDataset):
         if not self.img_suffix and img_dir == seg_dir:
             raise ConfigError(f'Images and masks both lie in {img_dir}: give img_suffix and seg_map_suffix,\n'
                               "for example '.jpg' and '.png', to tell them apart.")
-        wanted = [self.img_suffix] if self.img_suffix else _both_cases(_IMAGE_SUFFIXES)
+        wanted = [self.img_suffix] if self.img_suffix else both_cases(IMAGE_SUFFIXES)
         suffix_of: dict[str, str] = {}
         for file in list_files(img_dir, wanted, self.backend_args):
             name, suffix = self._split(file)
@@ -100,10 +100,11 @@ class FolderDataset(BaseSegDataset):
     def _split(self, file: str) -> tuple[str, str]:
         if self.img_suffix:
             return file.removesuffix(self.img_suffix), self.img_suffix
-        return osp.splitext(file) if file.lower().endswith(_IMAGE_SUFFIXES) else (file, '')
+        return osp.splitext(file) if file.lower().endswith(IMAGE_SUFFIXES) else (file, '')
 
 
-def _both_cases(suffixes: Sequence[str]) -> list[str]:
+def both_cases(suffixes: Sequence[str]) -> list[str]:
+    """The suffixes in small and in capital letters."""
     return [*suffixes, *(suffix.upper() for suffix in suffixes)]
 
 

@@ -4,6 +4,7 @@ import os
 from typing import BinaryIO, NamedTuple, Optional
 
 _PNG_START = b'\x89PNG\r\n\x1a\n'
+_JPEG_COLORS = {1: 'grey', 4: 'CMYK'}  # by the number of channels
 _PNG_COLORS = {0: 'grey', 2: 'RGB', 3: 'palette', 4: 'grey and alpha', 6: 'RGBA'}
 _BLOCK = 4096
 MAX_PIXELS = int(os.environ.get('OPENCV_IO_MAX_IMAGE_PIXELS') or 1 << 30)  # OpenCV's own limit, and its name
@@ -16,7 +17,8 @@ _ARITHMETIC = range(0xC9, 0xD0)  # JPEG frames that are not Huffman coded
 class ImageHeader(NamedTuple):
     """Format ('JPEG' or 'PNG'), size in pixels, kind of pixels, whether the file is whole, and EXIF orientation.
 
-    ``fits`` is whether a file of that many bytes can hold that many pixels, and there are some.
+    ``fits`` is whether a file of that many bytes can hold that many pixels, and there are some; ``bits`` are those of a
+    value.
     """
 
     format: str
@@ -26,6 +28,7 @@ class ImageHeader(NamedTuple):
     whole: bool
     orientation: int = 1
     fits: bool = True
+    bits: int = 8
 
     @property
     def turned_size(self) -> tuple[int, int]:
@@ -76,7 +79,8 @@ def _png(file: BinaryIO, start: bytes) -> Optional[ImageHeader]:
     color = _PNG_COLORS.get(start[25], 'unknown')
     whole = b'IEND\xaeB`\x82' in _last(file, start, 64) or b'IEND\xaeB`\x82' in _all(file)
     width, height = int.from_bytes(start[16:20], 'big'), int.from_bytes(start[20:24], 'big')
-    return ImageHeader('PNG', width, height, color, whole, fits=_fits(file, 'PNG', width, height))
+    return ImageHeader('PNG', width, height, color, whole, fits=_fits(file, 'PNG', width, height),
+                       bits=start[24])
 
 
 def _fits(file: BinaryIO, format: str, width: int, height: int) -> bool:
@@ -105,7 +109,8 @@ def _jpeg(file: BinaryIO, block: bytes) -> Optional[ImageHeader]:
             # Inside a scan FF is never followed by D9, so the end marker cannot be there by chance.
             whole = b'\xff\xd9' in _last(file, start, 64) or b'\xff\xd9' in _all(file)[position:]
             fits = marker in _ARITHMETIC or _fits(file, 'JPEG', width, height)
-            return ImageHeader('JPEG', width, height, 'grey' if block[at + 9] == 1 else 'RGB', whole, orientation, fits)
+            color = _JPEG_COLORS.get(block[at + 9], 'RGB')
+            return ImageHeader('JPEG', width, height, color, whole, orientation, fits, bits=block[at + 4])
         if marker == 0xE1 and block[at + 4:at + 10] == b'Exif\0\0':
             file.seek(position + 10)
             orientation = _exif_orientation(file.read(length - 8))

@@ -60,9 +60,9 @@ class SeededDataset(Dataset):
             if not isinstance(sample, SkippedSample):
                 return sample
             draw = Draw(idx, int(np.random.randint(2**31)))
-            with _own_random_state(keep=True):
+            with own_random_state(keep=True):
                 return self._another(draw, sample)
-        with _own_random_state(keep=get_worker_info() is None):
+        with own_random_state(keep=get_worker_info() is None):
             sample = self._read(idx)
             return self._another(idx, sample) if isinstance(sample, SkippedSample) else sample
 
@@ -94,7 +94,7 @@ class SeededDataset(Dataset):
 
 
 @contextmanager
-def _own_random_state(keep: bool) -> Iterator[None]:
+def own_random_state(keep: bool) -> Iterator[None]:
     """Put the process's random states back at the end, if ``keep``."""
     if not keep:
         yield

@@ -15,6 +15,14 @@ def test_size_and_color(tmp_path, name, mode, color):
     assert header[:5] == (dict(png='PNG', jpg='JPEG')[name[-3:]], 31, 17, color, True)
 
 
+@pytest.mark.parametrize('name, mode, color, bits', [
+    ('a.jpg', 'CMYK', 'CMYK', 8), ('a.png', 'I;16', 'grey', 16), ('a.png', '1', 'grey', 1), ('a.png', 'RGB', 'RGB', 8)])
+def test_bits_of_a_value_and_four_inks(tmp_path, name, mode, color, bits):
+    Image.new(mode, (31, 17)).save(tmp_path / name)
+    header = read_header(str(tmp_path / name))
+    assert (header.color, header.bits) == (color, bits)
+
+
 @pytest.mark.parametrize('orientation, turned', [(1, (31, 17)), (3, (31, 17)), (6, (17, 31)), (8, (17, 31))])
 def test_exif_orientation_turns_the_size_as_opencv_does(tmp_path, orientation, turned):
     path = str(tmp_path / 'a.jpg')

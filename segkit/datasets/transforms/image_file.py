@@ -5,6 +5,7 @@ gigabytes. Each file is therefore looked at before it is decoded: its end, the s
 JPEG has no checksums: damage between its header and its end mark gives wrong pixels, and no error.
 """
 import io
+import re
 import warnings
 from typing import Optional
 
@@ -158,5 +159,6 @@ def decode_mask(data: bytes, path: str, backend: str = 'pillow') -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
-    """An error's text on one line."""
-    return ' '.join(str(error).split()).rstrip('.')[:200] or type(error).__name__
+    """An error's text on one line, without the address that Pillow calls the bytes by."""
+    text = re.sub(r' <_io\.BytesIO object at 0x\w+>', '', ' '.join(str(error).split()))
+    return text.rstrip('.')[:200] or type(error).__name__

@@ -1,0 +1,111 @@
+"""Lines for a config that follow from what was found in its data."""
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from segkit.apis.doctor_findings import Findings
+from segkit.datasets.survey import Split, Survey
+from segkit.engine.class_weights import WORDS, weights_of
+
+FEW = 0.05  # the largest share of pairs that may be worth leaving out instead of mending
+STEP, LARGEST = 32, 512  # pixels, of a crop
+VOC_BORDER = (224, 224, 192)  # the colour of 255 in VOC's palette
+
+
+class Advice(NamedTuple):
+    """Where in a config a line belongs, the line, and when to take it."""
+
+    place: str
+    line: str
+    why: str
+
+
+def advise(survey: Survey, found: Findings, names: Sequence[str], crop: bool) -> list[Advice]:
+    """The lines.
+
+    Args:
+        survey: The pass over the data.
+        found: What is wrong with them.
+        names: Of the classes.
+        crop: Whether to say which crop fits the photos.
+    """
+    advice = [*_labels(survey, found, len(names)), *_colors(survey, len(names))]
+    if found.of('EXIF orientation').count:
+        advice.append(Advice('LoadImageFromFile in each pipeline', "color_type='color_ignore_orientation'",
+                             'if the masks were drawn on the photos as they are stored'))
+    for split in survey.splits:
+        bad = split.pairs - split.usable
+        if 0 < bad <= FEW * split.pairs:
+            advice.append(Advice(f'{split.name}: dataset', f"bad_samples=dict(policy='skip', limit={bad})",
+                                 f'to do without the {bad} of {split.pairs} samples that cannot be used'))
+    training = training_split(survey.splits)
+    if training is not None and len(names) > 1:
+        counts = class_counts(training, names)
+        advice.append(Advice('model.decode_head.loss_decode', f"class_weight='{WORDS[0]}'",
+                             'if rare classes are to count more; counted anew at the start of a run'))
+        for word in WORDS:
+            advice.append(Advice('model.decode_head.loss_decode', f'class_weight={weights_of(counts, word)}',
+                                 f"the numbers of '{word}' in {training.name}"))
+    if crop:
+        short = np.minimum(survey.table['height'], survey.table['width'])
+        short = short[short > 0]
+        side = int(np.percentile(short, 10)) // STEP * STEP if len(short) else 0
+        if side:
+            side = min(side, LARGEST)
+            advice.append(Advice('crop_size', f'crop_size = ({side}, {side})',
+                                 'a crop that nine of ten photos fill at their own size'))
+    return advice
+
+
+def training_split(splits: Sequence[Split]) -> Optional[Split]:
+    """The split that class weights are counted from: the largest one to train on, with labelled pixels."""
+    labelled = [split for split in splits if split.valid]
+    training = [split for split in labelled if split.role == 'train'] or [
+        split for split in labelled if split.role == 'all']
+    return max(training, key=lambda split: split.pairs, default=None)
+
+
+def class_counts(split: Split, names: Sequence[str]) -> dict:
+    """The counts of a split in the form that :func:`~segkit.engine.class_weights.weights_of` takes."""
+    labels = range(len(names))
+    return dict(classes=list(names), pixels=[split.pixels[label] for label in labels],
+                around=[split.around[label] for label in labels], masks=split.usable)
+
+
+def _labels(survey: Survey, found: Findings, num_classes: int) -> list[Advice]:
+    """What to do with labels that the classes do not have."""
+    advice = []
+    if found.of('all masks 0 and 255').count:
+        advice.append(Advice('dataset', 'label_map={255: 1}', 'if 255 is the class and not "ignore"'))
+    wrong: Counter = sum((split.wrong for split in survey.splits), Counter())
+    stored: Counter = sum((split.stored for split in survey.splits), Counter())
+    masks = sum(sum(split.mask_colors.values()) for split in survey.splits)
+    dropped = any(reading.reduce_zero_label for reading in survey.readings)
+    if set(wrong) == {num_classes} and wrong[num_classes] > FEW * masks and not dropped and stored[0]:
+        advice.append(Advice('dataset', 'reduce_zero_label=True',
+                             'if 0 means "no class" and the classes are stored from 1 on'))
+        advice.append(Advice('model and dataset', f'num_classes={num_classes + 1}, with a name for each class',
+                             'if 0 is a class too'))
+    elif wrong:
+        line = ', '.join(f'{value}: 255' for value in sorted(wrong))
+        advice.append(Advice('dataset', f'label_map={{{line}}}', 'if these labels mean "ignore"; put class indices in '
+                             'place of 255 where they mean a class'))
+    return advice
+
+
+def _colors(survey: Survey, num_classes: int) -> list[Advice]:
+    """A color_map for masks of colours, as far as they are the palette's."""
+    seen: Counter = sum((split.rgb for split in survey.splits), Counter())
+    if not seen:
+        return []
+    part = survey.splits[0].parts[0]
+    known = {color: label for label, color in reversed(list(enumerate(map(tuple, part.metainfo['palette']))))}
+    grey = {(label,) * 3: label for label in range(num_classes)}
+    table = {**grey, **known} if not seen.keys() <= grey.keys() | {(255,) * 3} else grey
+    table = {(255,) * 3: 255, VOC_BORDER: 255, **table}
+    unknown = [color for color in seen if color not in table]
+    entries = ', '.join(f'{color}: {table.get(color, 255)}' for color in sorted(seen))
+    why = 'colours of the palette' if not unknown else f'{len(unknown)} colours are not the palette\'s and stand as 255'
+    return [Advice('LoadAnnotations in each pipeline', f'color_map={{{entries}}}', why)]

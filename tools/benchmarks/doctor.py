@@ -1,0 +1,274 @@
+"""Show what tools/doctor.py finds: nothing in real data, every planted fault in copies of it, and how fast.
+
+    python tools/benchmarks/doctor.py --data $SEGKIT_DATA
+
+Writes docs/doctor.md; nothing is written into the data.
+"""
+import argparse
+import contextlib
+import io
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))
+from planted_faults import FAULTS, WHOLE, Fault, files_of, plant  # noqa: E402
+from planted_tree import Tree  # noqa: E402
+
+from segkit.apis.arguments import Parser  # noqa: E402
+from segkit.apis.doctor import Examined, examine  # noqa: E402
+
+CONFIG = 'configs/deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12aug-512x512.py'
+MASKS = ('SegmentationClass', 'SegmentationClassAug')
+ROUNDS = 3
+
+
+class Tried(NamedTuple):
+    """A planted fault, how many files were to be found for it, how many were, and others that were found."""
+
+    fault: Fault
+    expected: set[str]
+    found: set[str]
+    invented: dict[str, set[str]]
+
+
+class Timed(NamedTuple):
+    """Seconds per 1,000 pairs of a data set by number of processes, the fastest of the rounds; and of the processor,
+    with one process."""
+
+    what: str
+    pairs: int
+    seconds: dict[int, float]
+    cpu: float
+
+
+def quietly(*args, **kwargs) -> Examined:
+    """Examine without the progress."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return examine(*args, **kwargs)
+
+
+def of_voc(root: Path, *options: str, lists: str = 'ImageSets/Segmentation') -> Examined:
+    """Examine the VOC pack, or a copy of it, by a config."""
+    return quietly(CONFIG, [f'data_root={root}', f'train_dataloader.dataset.ann_file={lists}/train_aug.txt',
+                            f'val_dataloader.dataset.ann_file={lists}/val.txt', *options])
+
+
+def try_together(voc: Path, folder: Path) -> tuple[list[Tried], Examined]:
+    """Plant one fault of every kind into one copy."""
+    tree = Tree(voc, folder, 'train_aug', 'val', MASKS)
+    own: list[set[str]] = []
+    expected = plant(tree, [fault._replace(plant=lambda tree, plant=fault.plant: own.append(plant(tree)) or own[-1])
+                            for fault in FAULTS])
+    examined = of_voc(tree.root)
+    found = files_of(examined.values)
+    invented = {kind: files - expected.get(kind, set()) for kind, files in found.items()}
+    invented = {kind: files for kind, files in invented.items() if files}
+    return [Tried(fault, files, files & found.get(fault.kind, set()), invented)
+            for fault, files in zip(FAULTS, own)], examined
+
+
+def try_alone(voc: Path, folder: Path, fault: Fault) -> Tried:
+    """Plant a fault that concerns the whole data set into a copy of its own."""
+    tree = Tree(voc, folder, 'train_aug', 'val', MASKS)
+    expected = plant(tree, [fault])
+    examined = quietly(str(tree.root)) if fault.folder else of_voc(tree.root, *fault.options)
+    names = {f'{split}: {number}': f'{split}: {one["name"]}' for split in ('train', 'val')
+             for number, one in enumerate(examined.values['classes'])}
+    own = {names.get(file.replace('train_aug', 'train'), file.replace('train_aug', 'train'))
+           if '/' not in file else file for file in expected[fault.kind]}
+    found = files_of(examined.values)
+    invented = {kind: files - (own if kind == fault.kind else expected.get(kind, set()))
+                for kind, files in found.items()}
+    return Tried(fault, own, own & found.get(fault.kind, set()), {kind: f for kind, f in invented.items() if f})
+
+
+def timed(what: str, root: Path, **kwargs) -> Timed:
+    """Time the whole command but its imports, with one process and with two in turns."""
+    seconds: dict[int, float] = {}
+    pairs = quietly(str(root), **kwargs).values['pairs']  # and the files are in the disk's cache
+    cpu = float('inf')
+    for _ in range(ROUNDS):
+        for workers in (1, 2):
+            start, of_processor = time.perf_counter(), time.process_time()
+            quietly(str(root), workers=workers, **kwargs)
+            if workers == 1:
+                cpu = min(cpu, time.process_time() - of_processor)
+            seconds[workers] = min(seconds.get(workers, float('inf')), time.perf_counter() - start)
+    return Timed(what, pairs, {workers: one * 1000 / pairs for workers, one in seconds.items()}, cpu * 1000 / pairs)
+
+
+def cleared(what: str, examined: Examined) -> str:
+    """A row about data that no fault was planted in."""
+    values = examined.values
+    splits = ', '.join(f'{split["name"]} {split["pairs"]:,}' for split in values['splits'])
+    found = '; '.join(f'{group["kind"]}: {group["count"]:,}' for group in values['findings']) or 'nothing'
+    return f'| {what} | {splits} | {found} | {values["status"]} |'
+
+
+def rows_of(tried: Sequence[Tried]) -> list[str]:
+    """The rows of planted faults."""
+    from segkit.apis.doctor_findings import KINDS
+    return [f'| {one.fault.what} | {one.fault.kind} | {KINDS[one.fault.kind].severity} | {len(one.expected)} | '
+            f'{len(one.found)} |' for one in tried]
+
+
+def page(clear: Sequence[str], together: Sequence[Tried], alone: Sequence[Tried], times: Sequence[Timed],
+         shown: str, command: str) -> str:
+    """docs/doctor.md."""
+    from segkit.apis.doctor_findings import KINDS
+    tried = [*together, *alone]
+    kinds = {one.fault.kind for one in tried}
+    missed = sum(len(one.expected - one.found) for one in tried)
+    invented = sum(len(files) for one in [together[0], *alone] for files in one.invented.values())
+    machine = f'{platform.machine()}, {cpu()}, Python {platform.python_version()}'
+    kinds_table = [f'| {kind} | {one.severity} | {one.what} |' for kind, one in KINDS.items()]
+    times_table = [f'| {one.what} | {one.pairs:,} | {one.seconds[1]:.1f} s | {one.seconds[2]:.1f} s | '
+                   f'{one.cpu:.1f} s |'
+                   for one in times]
+    return PAGE.format(
+        clear='\n'.join(clear), faults=len(tried), kinds=len(kinds), of_kinds=len(KINDS), missed=missed,
+        invented=invented, together='\n'.join(rows_of(together)), alone='\n'.join(rows_of(alone)),
+        times='\n'.join(times_table), kinds_table='\n'.join(kinds_table), machine=machine, command=command,
+        shown=shown, rounds=ROUNDS)
+
+
+def cpu() -> str:
+    """The processor and the cores that this process may use."""
+    from segkit.cores import usable_cores
+    lines = Path('/proc/cpuinfo').read_text().splitlines() if Path('/proc/cpuinfo').exists() else []
+    name = next((line.partition(':')[2].strip() for line in lines if line.startswith('model name')), 'processor')
+    return f'{usable_cores()} cores of an {name}'
+
+
+PAGE = """# The doctor
+
+`tools/doctor.py CONFIG` looks at every file of the training, validation and test datasets of a config, once, in several
+processes; `tools/doctor.py FOLDER` does so for a folder that no config describes. It prints tables for people and lines
+to paste into a config, writes the same as JSON (`--json FILE`), and nothing else. Exit status: 0 nothing to mend, 1
+errors or warnings (`--fail-on error`: errors alone), 2 the data could not be looked at.
+
+A pair is read as the config's datasets read it: `label_map`, `reduce_zero_label`, `color_map`, the EXIF orientation,
+wrappers, COCO's instances. A dataset that reads files by transforms or classes of your own is refused, since what is in
+its files is not known; give the folder then. Folders that are recognised: PASCAL VOC's layout; a folder of photos
+beside one of masks, with a folder for each split in both or with lists beside them; a folder for each split that holds
+both. Without `--num-classes` a folder's classes are taken from its labels.
+
+## What is found
+
+An error ends a training or makes its scores wrong, a warning is probably not meant, a note is a fact that may be meant.
+
+| Kind | | |
+|---|---|---|
+{kinds_table}
+
+Photos are compared by the values of their pixels: copies under other names, with other bytes or in another lossless
+format are found; a photo that was compressed anew, resized or cropped is another photo. Damage in the middle of a JPEG
+is found where libjpeg itself notices it (in 302 of 434 such files: [damaged_files.md](damaged_files.md)).
+
+The weights are those of `class_weight='median_freq'` and `'inverse'`
+([training_options.md](training_options.md#losses)), of the largest training split, from samples that can be used.
+
+## Real data
+
+| | Pairs | Found | Exit status |
+|---|---|---|--:|
+{clear}
+
+Of the official VOC lists the data here hold a part of the files; what is missing is one finding a kind.
+
+## Planted faults
+
+{faults} faults of {kinds} kinds (of {of_kinds}) in copies of the VOC data: {missed} files missed, {invented} invented.
+
+All in one copy, each in pairs of its own:
+
+| Planted | Kind | | To find | Found |
+|---|---|---|--:|--:|
+{together}
+
+Each in a copy of its own, since they concern the whole data set or the config:
+
+| Planted | Kind | | To find | Found |
+|---|---|---|--:|--:|
+{alone}
+
+## Time
+
+Everything but the imports, for 1,000 pairs, files in the disk's cache; the fastest of {rounds} runs:
+
+| | Pairs | 1 process | 2 processes | CPU time |
+|---|--:|--:|--:|--:|
+{times}
+
+{machine}.
+
+## What it looks like
+
+The errors of the copy with all faults:
+
+```text
+{shown}
+```
+
+## The JSON file
+
+- `format`: 1; another number means that a key has changed its meaning.
+- `segkit`, `source`, `what`, `limit`: the version, what was typed, what was recognised, `--limit`.
+- `status`, `pairs`, `counts`: the exit status, how many different pairs were looked at, and how many kinds of `error`,
+  `warning` and `note` were found.
+- `splits`, of each: `name`, `role`, `pairs`, `usable`, `labelled`; `sizes` (w, h) of the smallest, median and largest
+  photo; `photos` and `masks` by kind of pixels; `valid_pixels`, `void_pixels`, `rgb_mean`, `rgb_std`; and by stored
+  label the number of masks that have it: `stored_labels`, `labels_out_of_range`.
+- `classes`, of each: `name`, `weights` (`median_freq`, `inverse`), `pixels` and `masks` by split.
+- `findings`, of each kind: `kind`, `severity`, `what`, `count`, `splits`, `remedy`, and `files`, at most 10,000: `file`
+  and `text` of each.
+- `advice`, the lines to paste: `place`, `line`, `why`.
+
+`{command}` makes this page.
+"""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Examine, plant, time, write the page.
+
+    Raises:
+        DataError: If a planted fault was missed, or something was found that was not planted.
+    """
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data', required=True, metavar='DIR', help='folder with VOC2012 and CamVid')
+    parser.add_argument('--out', default='docs/doctor.md', metavar='FILE', help='default: docs/doctor.md')
+    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    args = parser.parse_args(argv)
+    from segkit.errors import DataError
+
+    voc, camvid = Path(args.data, 'VOC2012').resolve(), Path(args.data, 'CamVid').resolve()
+    clear = [cleared('VOC, by a config: train_aug.txt and val.txt', of_voc(voc)),
+             cleared('VOC, as a folder', quietly(str(voc), num_classes=21)),
+             cleared('CamVid, as a folder', quietly(str(camvid), num_classes=11)),
+             cleared('VOC with the official lists', of_voc(voc, lists='ImageSets/Segmentation_official_full'))]
+    print('\n'.join(clear), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        together, examined = try_together(voc, Path(folder, 'all'))
+        alone = []
+        for number, fault in enumerate(WHOLE):
+            alone.append(try_alone(voc, Path(folder, str(number)), fault))
+            print('\n'.join(rows_of(alone[-1:])), flush=True)
+    times = [timed('VOC photos of 500x375', voc, num_classes=21), timed('CamVid, 480x360', camvid, num_classes=11)]
+    errors = next(block for block in examined.text.split('\n\n') if '| Errors' in block)
+    command = 'python tools/benchmarks/doctor.py --data DIR'
+    Path(args.out).write_text(page(clear, together, alone, times, errors, command))
+    wrong = [one for one in [*together, *alone] if one.expected != one.found or one.invented]
+    print('\n'.join(rows_of(together)), f'\n{len(wrong)} wrong; see {args.out}')
+    if wrong:
+        raise DataError(f'{wrong[0].fault.what}: to find {wrong[0].expected}, found {wrong[0].found}; invented '
+                        f'{wrong[0].invented}.')
+
+
+if __name__ == '__main__':
+    from segkit.apis.cli import run
+    run(main)
