@@ -115,10 +115,10 @@ def test_kinds_of_runs(dry, options):
 
 
 def test_class_weights_are_not_counted(dry, tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))  # where matplotlib may write its own
     out = dry('--cfg-options', "+model.decode_head.loss_decode={'type':'CrossEntropyLoss','class_weight':'inverse'}")
     assert out.count('model.decode_head.loss_decode: class_weight is counted from all masks') == 1
-    assert 'dry run ok' in out and 'could not be simulated' not in out and not (tmp_path / 'cache').exists()
+    assert 'dry run ok' in out and 'could not be simulated' not in out and not (tmp_path / 'cache' / 'segkit').exists()
 
 
 def test_faults_are_those_of_a_run(dry):

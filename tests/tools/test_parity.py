@@ -60,6 +60,14 @@ def test_scores_losses_and_gradients_are_mmsegmentations(name, one_thread):
     assert found['gradient'] == pytest.approx(wanted['gradient'], rel=1e-3)
 
 
+def test_a_second_look_in_double_computes_all_of_it_in_double(one_thread):
+    net = model_side.build('segkit', copy.deepcopy(RECORDED['fcn_r18-d8_4xb2-80k_cityscapes-769x769']['model']))
+    inputs.fill(net)
+    found = model_side.compute('segkit', net, views=True, double=True)
+    assert found['whole'].dtype == found['slide'].dtype == torch.float64 and len(found['views_classes'])
+    assert {value.dtype for value in found['gradients'].values()} == {torch.float64}
+
+
 def test_the_recorded_files_cover_every_method_and_way_of_predicting():
     assert {Path(file).parts[0] for file in record.FILES} == set(upstream.METHODS)
     assert {Path(file).stem for file in record.FILES} == set(RECORDED) - {'source'}

@@ -132,6 +132,7 @@ def compute(package, net, views=False, double=False):
     dtype = torch.float64 if double else torch.float32
     net.to(dtype)
     net.data_preprocessor.float()  # so that both sides normalise bytes in the same precision
+    net.data_preprocessor.register_forward_hook(lambda part, given, made: {**made, 'inputs': made['inputs'].to(dtype)})
     if package == 'segkit':
         net.test_cfg['keep_logits'] = True
     out = {}
@@ -139,8 +140,8 @@ def compute(package, net, views=False, double=False):
     with torch.no_grad():
         net.eval()
         if mode == 'slide':
-            out['slide'], out['slide_classes'] = predict(net, sample_class, dtype, windows=True)
-        out['whole'], out['classes'] = predict(net, sample_class, dtype, windows=False)
+            out['slide'], out['slide_classes'] = predict(net, sample_class, windows=True)
+        out['whole'], out['classes'] = predict(net, sample_class, windows=False)
         if views:
             out['views_classes'] = fuse(package, net, sample_class)
     net.train()
@@ -152,14 +153,14 @@ def compute(package, net, views=False, double=False):
         samples.append(sample)
     batch = net.data_preprocessor(dict(inputs=[given.image(10 + i, height, width) for i in range(given.TRAIN_BATCH)],
                                        data_samples=samples), False)
-    losses = net(batch['inputs'].to(dtype), samples, mode='loss')
+    losses = net(batch['inputs'], samples, mode='loss')
     sum(value for name, value in losses.items() if 'loss' in name).backward()
     out['losses'] = {name: value.double().mean().item() for name, value in losses.items()}
     out['gradients'] = {name: value.grad for name, value in net.named_parameters() if value.grad is not None}
     return out
 
 
-def predict(net, sample_class, dtype, windows):
+def predict(net, sample_class, windows):
     """Scores (N, K, H, W) and classes (N, H, W) at the photos' original size."""
     if windows:
         crop, stride = net.test_cfg['crop_size'], net.test_cfg['stride']
@@ -169,7 +170,7 @@ def predict(net, sample_class, dtype, windows):
     samples = [sample_class(metainfo=dict(img_shape=given.EVAL_SIZE, ori_shape=given.EVAL_ORIGINAL)) for _ in range(2)]
     batch = net.data_preprocessor(dict(inputs=[given.image(i, *given.EVAL_SIZE) for i in range(2)],
                                        data_samples=samples), False)
-    done = net(batch['inputs'].to(dtype), samples, mode='predict')
+    done = net(batch['inputs'], samples, mode='predict')
     return (torch.stack([sample.seg_logits.data for sample in done]),
             torch.cat([sample.pred_sem_seg.data for sample in done]).long())
 
