@@ -95,7 +95,7 @@ def fan_out(function: Callable[[list], Any], items: Sequence, what: str, process
         processes: How many work.
     """
     bar = iter(show_progress(range(len(items)), what))
-    for piece, result in zip(in_pieces(items, AT_ONCE), map_in_order(function, in_pieces(items, AT_ONCE), processes)):
+    for result, piece in zip(map_in_order(function, in_pieces(items, AT_ONCE), processes), in_pieces(items, AT_ONCE)):
         for _ in islice(bar, len(piece)):
             pass
         yield result

@@ -52,13 +52,14 @@ def original(pack, tmp_path):
     for split in COUNTS:
         for name in (pack / f'{split}.txt').read_text().split()[::STEP]:
             photo = cv2.imread(str(pack / f'{split}/images/{name}.jpg')).repeat(2, 0).repeat(2, 1)
-            cv2.imwrite(str(root / camvid.STILLS / f'{name}.png'), photo)
+            cv2.imwrite(str(root / camvid.STILLS / f'{name}.png'), photo, [cv2.IMWRITE_PNG_COMPRESSION, 1])
             labels = labels_of(pack / f'{split}/masks/{name}.png')
             colors = np.zeros((*labels.shape, 3), np.uint8)
             for k, group in enumerate(CLASSES):
                 members = np.array(list(GROUPS[group].values()), np.uint8)
                 colors[labels == k] = members[rng.randint(len(members), size=(labels == k).sum())]
-            Image.fromarray(colors.repeat(2, 0).repeat(2, 1)).save(root / camvid.COLORS / f'{name}_L.png')
+            Image.fromarray(colors.repeat(2, 0).repeat(2, 1)).save(root / camvid.COLORS / f'{name}_L.png',
+                                                                   compress_level=1)
     return root
 
 
