@@ -133,8 +133,8 @@ def tiny_config_once(tmp_path_factory) -> Path:
 def web_server(tmp_path, monkeypatch):
     """A web server of this machine that can send the rest of a file.
 
-    ``address`` and ``folder`` are its own; ``seen`` collects (path, Range header) of the requests; ``limit`` is how many
-    bytes of a body are sent before the connection breaks, ``tag`` the entity tag of each file, '' for none.
+    ``address`` and ``folder`` are its own; ``seen`` collects (path, Range header) of the requests; ``limit`` is how
+    many bytes of a body are sent before the connection breaks, ``tag`` the entity tag of each file, '' for none.
     """
     server = SimpleNamespace(folder=tmp_path / 'www', seen=[], limit=None, tag='"one"')
     server.folder.mkdir()

@@ -7,7 +7,8 @@ from typing import Optional
 
 import numpy as np
 
-from segkit.apis.converters.steps import Mask, refuse_inside, write_list, write_masks
+from segkit.apis.converters.inputs import refuse_inside
+from segkit.apis.converters.steps import Mask, write_list, write_masks
 from segkit.datasets.check import check_dataset
 from segkit.datasets.coco_annotations import require_instances_file
 from segkit.datasets.coco_voc_dataset import COCOVOCDataset

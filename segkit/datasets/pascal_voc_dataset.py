@@ -43,13 +43,13 @@ class PascalVOCDataset(BaseSegDataset):
         super().__init__(ann_file=ann_file, img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
 
     def missing_hint(self, path: str) -> str:
-        """Say where the list of SBD's additional images comes from, if it is the one that is missing."""
+        """Say where a list with SBD's additional images comes from, if it is the one that is missing."""
         folder, name = osp.split(path)
-        if name != 'aug.txt':
+        if name not in ('aug.txt', 'trainaug.txt'):
             return ''
         for whole in ('train_aug.txt', 'trainaug.txt'):
-            if osp.isfile(osp.join(folder, whole)):
+            if name == 'aug.txt' and osp.isfile(osp.join(folder, whole)):
                 return (f'aug.txt is {whole} without train.txt; write it, there or elsewhere, with:\n'
                         f'grep -vxFf {folder}/train.txt {folder}/{whole} > aug.txt')
-        return ("aug.txt lists SBD's additional images (9,118), which are not part of VOC's own archive.\n"
-                "Without them: ann_file='ImageSets/Segmentation/train.txt' alone.")
+        return ("SBD's additional images (9,118) are not part of VOC's archive; tools/dataset_converters/voc_aug.py "
+                f"makes\n{name}. Without them: ann_file='ImageSets/Segmentation/train.txt' alone.")

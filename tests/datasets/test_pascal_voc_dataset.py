@@ -35,8 +35,10 @@ def test_augmented_set_in_three_forms(voc_config, voc_tree, write_pair):
 def test_missing_aug_list_is_answered_with_the_way_to_it(voc_config, voc_tree):
     with pytest.raises(DataError) as caught:
         DATASETS.build(dict(voc_config, ann_file=LISTS + 'aug.txt'))
-    assert 'train.txt, val.txt' in str(caught.value) and 'SBD' in str(caught.value)
+    assert 'train.txt, val.txt' in str(caught.value) and 'tools/dataset_converters/voc_aug.py' in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 4
+    with pytest.raises(DataError, match='voc_aug.py makes\ntrainaug.txt'):
+        DATASETS.build(dict(voc_config, ann_file=LISTS + 'trainaug.txt'))
     (voc_tree / LISTS / 'train_aug.txt').write_text('a\nb\nc\n')
     with pytest.raises(DataError, match='grep -vxFf') as caught:
         DATASETS.build(dict(voc_config, ann_file=LISTS + 'aug.txt'))

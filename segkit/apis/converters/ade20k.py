@@ -5,16 +5,8 @@ from typing import Optional
 import numpy as np
 
 from segkit.apis.converters.archives import Archive, provide
-from segkit.apis.converters.steps import (
-    Mask,
-    look_at,
-    map_labels,
-    read_all,
-    require_counts,
-    require_files,
-    require_folders,
-    try_out,
-)
+from segkit.apis.converters.inputs import require_counts, require_files, require_folders
+from segkit.apis.converters.steps import Mask, look_at, map_labels, read_all, try_out
 from segkit.datasets.listing import list_files
 from segkit.datasets.transforms.image_file import decode_mask, read_bytes
 

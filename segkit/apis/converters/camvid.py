@@ -17,14 +17,12 @@ from PIL import Image
 
 from segkit.apis.converters.archives import Archive, provide
 from segkit.apis.converters.camvid_colors import labels_of_colors
+from segkit.apis.converters.inputs import refuse_inside, require_counts, require_files
 from segkit.apis.converters.steps import (
     Mask,
     fan_out,
     look_at,
     map_labels,
-    refuse_inside,
-    require_counts,
-    require_files,
     try_out,
     write_bytes,
     write_list,

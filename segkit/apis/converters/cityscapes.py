@@ -5,17 +5,8 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from segkit.apis.converters.cityscapes_polygons import TRAIN_IDS, paint_polygons
-from segkit.apis.converters.steps import (
-    Mask,
-    look_at,
-    map_labels,
-    require_counts,
-    require_files,
-    require_folders,
-    try_out,
-    write_list,
-    write_masks,
-)
+from segkit.apis.converters.inputs import require_counts, require_files, require_folders
+from segkit.apis.converters.steps import Mask, look_at, map_labels, try_out, write_list, write_masks
 from segkit.datasets.cityscapes_dataset import CityscapesDataset
 from segkit.datasets.listing import list_files
 from segkit.datasets.transforms.image_file import decode_mask, read_bytes

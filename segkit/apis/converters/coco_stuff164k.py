@@ -10,17 +10,8 @@ import numpy as np
 
 from segkit.apis.converters.archives import Archive, provide
 from segkit.apis.converters.coco_stuff import table
-from segkit.apis.converters.steps import (
-    Mask,
-    look_at,
-    map_labels,
-    put_files,
-    require_counts,
-    require_files,
-    require_folders,
-    try_out,
-    write_masks,
-)
+from segkit.apis.converters.inputs import require_counts, require_files, require_folders
+from segkit.apis.converters.steps import Mask, look_at, map_labels, put_files, try_out, write_masks
 from segkit.datasets.coco_stuff_dataset import COCOStuffDataset
 from segkit.datasets.listing import list_files
 from segkit.datasets.transforms.image_file import decode_mask, read_bytes

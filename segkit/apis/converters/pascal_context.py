@@ -3,18 +3,9 @@ import os.path as osp
 from typing import Any, Optional
 
 from segkit.apis.converters.archives import Archive, fetch, provide
+from segkit.apis.converters.inputs import read_names, require_counts, require_files, require_folders
 from segkit.apis.converters.pascal_context_source import paint, read_json, read_label_map, size_only
-from segkit.apis.converters.steps import (
-    Mask,
-    look_at,
-    read_names,
-    require_counts,
-    require_files,
-    require_folders,
-    try_out,
-    write_list,
-    write_masks,
-)
+from segkit.apis.converters.steps import Mask, look_at, try_out, write_list, write_masks
 from segkit.datasets.pascal_context_dataset import PascalContextDataset
 from segkit.errors import DataError
 

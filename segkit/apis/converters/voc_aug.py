@@ -12,19 +12,9 @@ from typing import Optional
 import numpy as np
 
 from segkit.apis.converters.archives import Archive, provide
+from segkit.apis.converters.inputs import read_names, require_counts, require_files, require_folders
 from segkit.apis.converters.mat_file import read_mat
-from segkit.apis.converters.steps import (
-    Mask,
-    look_at,
-    map_labels,
-    read_names,
-    require_counts,
-    require_files,
-    require_folders,
-    try_out,
-    write_list,
-    write_masks,
-)
+from segkit.apis.converters.steps import Mask, look_at, map_labels, try_out, write_list, write_masks
 from segkit.datasets.pascal_voc_dataset import PascalVOCDataset
 from segkit.datasets.transforms.image_file import decode_mask, read_bytes
 from segkit.errors import DataError

@@ -100,7 +100,8 @@ def test_another_archive_and_one_that_leaves_its_folder(packed, tmp_path):
 def test_fetched_unpacked_and_not_fetched_again(web_server, tmp_path, capsys):
     write_archive(web_server.folder / 'x.tgz')
     md5 = hashlib.md5((web_server.folder / 'x.tgz').read_bytes()).hexdigest()
-    archive, out = Archive(f'{web_server.address}/x.tgz', f'md5:{md5}', PLACES, {'photos': 5, 'labels/all': 5}), tmp_path / 'out'
+    archive = Archive(f'{web_server.address}/x.tgz', f'md5:{md5}', PLACES, {'photos': 5, 'labels/all': 5})
+    out = tmp_path / 'out'
     provide([archive], str(out))
     assert 'md5 as published' in capsys.readouterr().out
     (out / 'photos/1.bin').unlink()
@@ -114,7 +115,8 @@ def test_fetched_unpacked_and_not_fetched_again(web_server, tmp_path, capsys):
 
 def test_without_a_known_digest_the_sha256_is_told(web_server, tmp_path, capsys):
     write_archive(web_server.folder / 'x.zip')
-    provide([Archive(f'{web_server.address}/x.zip', '', PLACES, dict(photos=5))], str(tmp_path / 'out'), str(tmp_path / 'd'))
+    archive = Archive(f'{web_server.address}/x.zip', '', PLACES, dict(photos=5))
+    provide([archive], str(tmp_path / 'out'), str(tmp_path / 'd'))
     sha256 = hashlib.sha256((web_server.folder / 'x.zip').read_bytes()).hexdigest()
     assert f'x.zip: sha256 {sha256}; nothing was published to check it against' in capsys.readouterr().out
     assert (tmp_path / 'd/x.zip').is_file() and content(tmp_path / 'out') == EXPECTED

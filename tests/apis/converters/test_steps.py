@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from segkit.apis.converters import steps
-from segkit.apis.converters.steps import Mask, look_at, put_files, read_all, write_list, write_masks
+from segkit.apis.converters.steps import Mask, look_at, put_files, read_all, write_masks
 from segkit.datasets.transforms.image_file import decode_mask, read_bytes
-from segkit.errors import ConfigError, DataError
+from segkit.errors import DataError
 from segkit.palette import color_map
 
 
@@ -139,35 +139,6 @@ def test_labels_that_must_not_occur_and_damaged_pixels(masks, tmp_path, grey, ca
             function(masks, read, *own)
     assert 'train: 118 masks written, 0 were there\n' in capsys.readouterr().out
     assert_made([mask for mask in masks if mask not in (masks[10], masks[90])])
-
-
-def test_counts_that_are_not_official(capsys):
-    official = dict(train=3, val=2)
-    steps.require_counts(dict(train=3), official, False, 'x')
-    with pytest.raises(DataError, match='x: val has 1,000 instead of 2.\n.*--partial'):
-        steps.require_counts(dict(train=3, val=1000), official, False, 'x')
-    assert capsys.readouterr().out == ''
-    steps.require_counts(dict(train=3, val=1000), official, True, 'x')
-    assert 'val has 1,000 instead of 2; taken as it is' in capsys.readouterr().out
-
-
-def test_folders_files_and_lists_that_are_missing(tmp_path, photo):
-    photo(tmp_path / 'a/x.jpg')
-    with pytest.raises(DataError, match='There is no folder .*/b.\n.* holds: a.\nUnpack it.'):
-        steps.require_folders(str(tmp_path), ['a', 'b'], 'Unpack it.')
-    with pytest.raises(DataError, match='/none is no folder'):
-        steps.require_folders(str(tmp_path / 'none'), ['a'], 'Unpack it.')
-    with pytest.raises(DataError, match='a/y.jpg is missing.\n2 of 3 photos'):
-        steps.require_files(str(tmp_path / 'a'), ['x', 'y', 'z'], '.jpg', 'photos')
-    with pytest.raises(DataError, match='The list .*l.txt is missing.\nThe archive has it.'):
-        steps.read_names(str(tmp_path / 'l.txt'), 'The archive has it.')
-    write_list(str(tmp_path / 'new/l.txt'), ['x', 'y', 'x'])
-    assert (tmp_path / 'new/l.txt').read_text() == 'x\ny\nx\n'
-    with pytest.raises(DataError, match='l.txt names x twice'):
-        steps.read_names(str(tmp_path / 'new/l.txt'), 'The archive has it.')
-    for inside in ('a', 'a/b', '../' + tmp_path.name):
-        with pytest.raises(ConfigError, match='is read from'):
-            steps.refuse_inside(str(tmp_path), str(tmp_path / inside))
 
 
 @pytest.mark.parametrize('links', [True, False])
