@@ -18,21 +18,30 @@ class Tree:
         root: The folder of the copy; its files are links until a fault takes their place.
         train, val: The names of its lists.
         masks: The folders that masks are looked for in.
+        few: Take so many masks of each class only, in each list; 0 takes all.
     """
 
     def __init__(self, source: Path, root: Path, train: str = 'train', val: str = 'val',
-                 masks: tuple[str, ...] = (MASKS,)) -> None:
+                 masks: tuple[str, ...] = (MASKS,), few: int = 0) -> None:
         self.root, self.masks = root, masks
-        for folder in (PHOTOS, *masks):
+        for folder in (PHOTOS, *masks, LISTS):
             (root / folder).mkdir(parents=True)
-            for file in (source / folder).iterdir():
-                (root / folder / file.name).symlink_to(file.resolve())
-        (root / LISTS).mkdir(parents=True)
-        self.names = {split: (source / LISTS / f'{split}.txt').read_text().split() for split in (train, val)}
         self.train, self.val = train, val
+        self.names: dict[str, list[str]] = {}
+        self.classes: dict[str, set[int]] = {}
+        for split in (train, val):
+            there: Counter = Counter()
+            self.names[split] = chosen = []
+            for name in (source / LISTS / f'{split}.txt').read_text().split():
+                mask = next(path for folder in masks if (path := source / folder / f'{name}.png').exists())
+                labels = set(np.unique(np.array(Image.open(mask))).tolist()) - {255}
+                if not few or any(there[label] < few for label in labels):
+                    there.update(labels)
+                    chosen.append(name)
+                    self.classes[name] = labels
+                    self.photo(name).symlink_to((source / PHOTOS / f'{name}.jpg').resolve())
+                    (root / mask.parent.name / mask.name).symlink_to(mask.resolve())
         self._free = {split: list(names) for split, names in self.names.items()}
-        self.classes = {name: set(np.unique(np.array(Image.open(self.mask(name)))).tolist()) - {255}
-                         for names in self.names.values() for name in names}
         self._number = 0
 
     def photo(self, name: str) -> Path:
