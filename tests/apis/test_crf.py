@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from segkit.apis import predict, test, test_modes
 from segkit.apis.cli import run
@@ -18,6 +19,7 @@ from segkit.apis.inference import inference_model, init_model
 from segkit.config import load_config
 from segkit.errors import ConfigError, DataError
 from segkit.models.postprocess import DenseCRF
+from segkit.registry import MODELS
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis/crf.py'
 VALUES = dict(pos_w=1, bi_rgb_std=20)
@@ -41,6 +43,23 @@ def saved(tmp_path):
         label[0] = 255
         cv2.imwrite(str(tmp_path / f'masks/p{i}.png'), label)
     return tmp_path
+
+
+@pytest.fixture
+def varied(tiny_config, tmp_path):
+    """(config file, checkpoint) of random weights whose classes differ within a photo."""
+    torch.manual_seed(0)
+    model = MODELS.build(load_config(str(tiny_config)).model).eval()
+    last = model.decode_head.conv_seg
+    with torch.no_grad():
+        nn.init.normal_(last.weight)
+        nn.init.zeros_(last.bias)
+        photo = torch.from_numpy(cv2.imread(str(tmp_path / 'data/JPEGImages/im07.jpg')).transpose(2, 0, 1).copy())
+        scores = model(model.data_preprocessor(dict(inputs=[photo]))['inputs'])[0]
+        last.weight *= 2 / scores.std(dim=(1, 2)).mean()
+        last.bias -= scores.mean(dim=(1, 2)) * 2 / scores.std(dim=(1, 2)).mean()
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'varied.pth')
+    return tiny_config, tmp_path / 'varied.pth'
 
 
 def refine(root, out='out', **more):
@@ -69,6 +88,10 @@ def test_masks_and_scores(saved, capsys):
         assert row['mAcc'] == pytest.approx(100 * (hits / counts.sum(1)).mean())
     assert scores['with']['mIoU'] > scores['without']['mIoU'] + 5
     said = json.loads((saved / 'out/crf.json').read_text())
+    rows = [line.split(',') for line in (saved / 'out/photos.csv').read_text().splitlines()]
+    assert rows[0] == ['photo', 'without', 'with'] and [row[0] for row in rows[1:]] == list(found)
+    last = np.array(Image.open(saved / 'masks/p3.png'))
+    assert float(rows[4][2]) == pytest.approx(100 * (found['p3.png'] == last)[last != 255].mean(), abs=1e-3)
     assert said['crf'] == str(DenseCRF()) and said['with'] == scores['with'] and said['photos'] == 4
     assert [line.split()[0] for line in table(scores)] == ['mIoU', 'without', 'with'] and table({}) == []
     assert '4 masks written' in capsys.readouterr().out
@@ -164,9 +187,9 @@ def test_the_tool(saved):
         if part.startswith('(default: ')][1:8]
 
 
-def test_online_is_offline(trained, tmp_path):
+def test_online_is_offline(varied, tmp_path):
     """test.py with a CRF gives the masks of crf.py over what test.py saves; with and without views."""
-    config, checkpoint = trained
+    config, checkpoint = varied
     for views in ([], ['--tta']):
         out = tmp_path / f'out{len(views)}'
         test.main([str(config), str(checkpoint), '--work-dir', str(out), '--out', str(out / 'online'), *views,
@@ -183,8 +206,8 @@ def test_online_is_offline(trained, tmp_path):
             out / ('test_tta' if views else 'test') / 'test.log').read_text()
 
 
-def test_the_flag_is_the_usual_one(trained, tmp_path):
-    config, checkpoint = trained
+def test_the_flag_is_the_usual_one(varied, tmp_path):
+    config, checkpoint = varied
     outs = []
     for name, line in (('flag', ['--crf']), ('config', ['--cfg-options', "model.test_cfg.crf=dict(type='DenseCRF')"])):
         predict.main([str(tmp_path / 'data/JPEGImages/im07.jpg'), str(config), str(checkpoint), '--out-dir',
@@ -194,6 +217,7 @@ def test_the_flag_is_the_usual_one(trained, tmp_path):
     photo = cv2.imread(str(tmp_path / 'data/JPEGImages/im07.jpg'))
     sample = inference_model(model, photo)  # an array has no file
     wanted = DenseCRF()(sample.seg_logits.data.softmax(0), photo[..., ::-1].copy()).argmax(0).numpy()
+    assert (wanted != sample.seg_logits.data.argmax(0).numpy()).any()
     for mask in (*outs, sample.pred_sem_seg.data[0].numpy()):
         assert np.array_equal(mask, wanted)
     predict.main([str(tmp_path / 'data/JPEGImages/im07.jpg'), str(config), str(checkpoint), '--out-dir',
@@ -201,8 +225,8 @@ def test_the_flag_is_the_usual_one(trained, tmp_path):
     assert not np.array_equal(np.array(Image.open(tmp_path / 'own/im07_mask.png')), wanted)
 
 
-def test_modes_use_it_too(trained, tmp_path):
-    config, checkpoint = trained
+def test_modes_use_it_too(varied, tmp_path):
+    config, checkpoint = varied
     test_modes.main([str(config), str(checkpoint), '--out-dir', str(tmp_path / 'modes'), '--cfg-options', CRF])
     facts = json.loads((tmp_path / 'modes/test_modes.json').read_text())
     for views, mode in (([], facts['modes'][0]), (['--tta'], facts['modes'][-1])):
@@ -224,9 +248,8 @@ def test_slips_are_refused_before_anything_is_built(tiny_config, line, message):
         load_config(str(tiny_config), [line])
 
 
-def test_a_slip_ends_the_tool(trained, tmp_path, capsys):
-    config, checkpoint = trained
+def test_a_slip_ends_the_tool(tiny_config, capsys):
     with pytest.raises(SystemExit) as left:
-        run(test.main, [str(config), str(checkpoint), '--cfg-options',
+        run(test.main, [str(tiny_config), 'none.pth', '--cfg-options',
                         'model.test_cfg.crf=dict(type="DenseCRF", bi_x=1)'])
     assert left.value.code == 2 and 'model.test_cfg.crf.bi_x' in capsys.readouterr().err

@@ -8,6 +8,7 @@ one left. --write puts what was found into docs/crf.md and its picture. The refe
 pip install pydensecrf2 (compiles C++ for a minute; Python 3.12 or older).
 """
 import argparse
+import csv
 import os
 import platform
 import re
@@ -36,7 +37,7 @@ HEADING = '## Measured'
 SETS = {'ResNet-101 (the defaults)': {}, 'VGG-16': dict(pos_w=2, pos_xy_std=2, bi_xy_std=65),
         'spatial kernel alone': dict(bi_w=0), 'bilateral kernel alone': dict(pos_w=0)}
 CROP = (40, 52)  # (h, w) of what all pairs of pixels are summed over: 2,080 pixels
-COMPARED = 5  # photos that are compared with others' answers
+COMPARED = 4  # photos that are compared with others' answers
 TIMED = (375, 500)
 
 
@@ -141,18 +142,16 @@ class Photos:
         found = read_probabilities(str(self.probabilities / f'{name}.npy'))
         return found / found.sum(0), np.ascontiguousarray(photo)
 
-    def masks(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """True classes, those without and those with the CRF, (H, W) each."""
+    def masks(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Classes without and with the CRF, (H, W) each."""
         from PIL import Image
-        true, refined = (np.array(Image.open(folder / f'{name}.png')) for folder in (
-            self.root / 'SegmentationClass', self.refined))
-        return true, self.pair(name)[0].argmax(0), refined
+        return self.pair(name)[0].argmax(0), np.array(Image.open(self.refined / f'{name}.png'))
 
-    def gain(self, name: str) -> float:
-        """Per cent of the labelled pixels that the CRF made right, less those that it made wrong."""
-        true, without, refined = self.masks(name)
-        valid = true != 255
-        return 100 * float((refined == true)[valid].mean() - (without == true)[valid].mean())
+    def gains(self) -> dict[str, float]:
+        """For each photo, per cent of the labelled pixels that the CRF made right, less those that it made wrong."""
+        with open(self.refined / 'photos.csv', newline='') as file:
+            return {Path(row['photo']).stem: float(row['with']) - float(row['without'])
+                    for row in csv.DictReader(file)}
 
 
 def draw(photos: Photos, names: Sequence[str], captions: Sequence[str]) -> np.ndarray:
@@ -165,8 +164,7 @@ def draw(photos: Photos, names: Sequence[str], captions: Sequence[str]) -> np.nd
     rows, shapes = [], []
     for name in names:
         _, photo = photos.pair(name)
-        _, *both = photos.masks(name)
-        rows.append([photo, *(visualizer.draw_overlay(photo, mask, legend=False) for mask in both)])
+        rows.append([photo, *(visualizer.draw_overlay(photo, mask, legend=False) for mask in photos.masks(name))])
         shapes.append(photo.shape[:2])
     size = cell_size(shapes, 330)
     rows = [[fit(one, size) for one in row] for row in rows]
@@ -224,14 +222,14 @@ def measure(args: argparse.Namespace) -> str:
         lines += ['', f'**The reference**, pydensecrf2, on the same {len(some)} photos in full:', '', head,
                   *compare(some, reference)]
     timed = [photos.pair(name) for name in photos.names]
-    timed = [pair for pair in timed if pair[1].shape[:2] == TIMED][:5]
+    timed = [pair for pair in timed if pair[1].shape[:2] == TIMED][:COMPARED]
     sides: dict[str, Callable[..., np.ndarray]] = {'segkit': ours, **({'pydensecrf2': reference} if there else {})}
     times = take_turns(sides, timed, args.rounds)
     lines += ['', f'**Time** of a {TIMED[1]}x{TIMED[0]} photo with 21 classes and 10 steps, one thread; median of '
               f'{args.rounds * len(timed)}, in turns, load {os.getloadavg()[0]:.1f}:', '',
               '| | CPU time, s | Wall clock, s |', '|---|---:|---:|']
     lines += [f'| {name} | {row["cpu"]:.2f} | {row["wall"]:.2f} |' for name, row in times.items()]
-    gains = {name: photos.gain(name) for name in photos.names}
+    gains = photos.gains()
     names, captions = chosen(gains)
     better = sum(gain > 0 for gain in gains.values())
     lines += ['', f'**Photos**: {better} of {len(gains)} have more right pixels with it. The three that gain most, the '
@@ -266,7 +264,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                         if pack else None)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/dense_crf'), help='what is kept between runs')
     parser.add_argument('--photos', type=int, default=160, help='how many of val_2007 (default: 160)')
-    parser.add_argument('--rounds', type=int, default=3, help='how often each of 5 photos is timed (default: 3)')
+    parser.add_argument('--rounds', type=int, default=3, help='how often each of 4 photos is timed (default: 3)')
     parser.add_argument('--processes', type=int, help='that refine for the scores (default: one for each core)')
     parser.add_argument('--write', action='store_true', help='write docs/crf.md and its picture')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
