@@ -166,7 +166,7 @@ def draw(photos: Photos, names: Sequence[str], captions: Sequence[str]) -> np.nd
         _, photo = photos.pair(name)
         rows.append([photo, *(visualizer.draw_overlay(photo, mask, legend=False) for mask in photos.masks(name))])
         shapes.append(photo.shape[:2])
-    size = cell_size(shapes, 330)
+    size = cell_size(shapes, 280)
     rows = [[fit(one, size) for one in row] for row in rows]
     return sheet(rows, size, ('photo', 'without CRF', 'with CRF'), captions)
 
