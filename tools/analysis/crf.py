@@ -17,8 +17,8 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('probabilities', metavar='PROBABILITIES',
                         help='folder of NAME.npy or NAME.npz, each (K, H, W) at the size of its photo')
     parser.add_argument('photos', metavar='PHOTOS', help='folder of the photos, of the same names')
-    parser.add_argument('out', metavar='OUT', help='folder for the refined masks, NAME.png with class indices, and for '
-                                                   'crf.json with values and scores')
+    parser.add_argument('out', metavar='OUT', help='folder for the refined masks, NAME.png with class indices; there, '
+                                                   'crf.json has values and scores, photos.csv accuracies of each')
     parser.add_argument('--masks', metavar='DIR',
                         help='folder of true masks NAME.png, to score the classes without and with the CRF')
     parser.add_argument('--ignore-index', type=int, default=255, metavar='N',

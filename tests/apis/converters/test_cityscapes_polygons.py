@@ -31,7 +31,8 @@ def test_equal_to_cityscapesscripts(tmp_path, seed):
                     polygon=(rng.randint(-20, 180, (rng.randint(3, 9), 2)) * [1, 0.6]).astype(int).tolist(),
                     **(dict(deleted=int(rng.randint(2))) if n % 5 == 0 else {})) for n in range(60)]
     write(path, objects)
-    annotation, paint = scripts('helpers.annotation').Annotation(), scripts('preparation.json2labelImg').createLabelImage
+    annotation = scripts('helpers.annotation').Annotation()
+    paint = scripts('preparation.json2labelImg').createLabelImage
     annotation.fromJsonFile(str(path))
     painted = paint_polygons(str(path))
     assert painted.shape == (96, 160) and painted.dtype == np.uint8

@@ -205,7 +205,7 @@ def test_photos_that_are_none(photo, message):
 
 
 @pytest.mark.parametrize('change', [lambda p: p * 20 - 3, lambda p: p * np.nan, lambda p: p[:3],
-                                    lambda p: np.concatenate([p[:1] * 2 - 1.5 * p[:1], p[1:], p[:1] / 2 - 1, 0 * p + 1])])
+                                    lambda p: np.concatenate([p, p[:1] * 0 - 1, p[:1] * 0 + 1])])
 def test_scores_are_no_probabilities(change):
     probabilities, photo = scene(20, 24)
     with pytest.raises(DataError, match='(?s)expected probabilities.*softmax'):
@@ -231,7 +231,7 @@ def test_values_that_cannot_be(values, message):
 
 def test_a_deviation_that_is_too_small_for_the_photo():
     photo = np.random.RandomState(0).randint(0, 256, (20, 24, 3)).astype(np.uint8)
-    with pytest.raises(ConfigError, match='(?s)DenseCRF.bi_rgb_std=0.001 is too small for a photo of 20x24.*value is 3'):
+    with pytest.raises(ConfigError, match='(?s)DenseCRF.bi_rgb_std=0.001 is too small for a photo of 20x24.*is 3.'):
         refined(scene(20, 24)[0], photo, bi_rgb_std=0.001)
 
 

@@ -77,7 +77,8 @@ def test_views_are_fused_first(small, draw, fusion, head):
     each = [model.predict_logits(view, sample)[0].double() for view, sample in zip(views, samples)]
     sample, = tta.merge_preds(dict(inputs=x, data_samples=s) for x, s in zip(views, samples))
     binary = len(each[0]) == 1
-    each = [torch.cat([torch.zeros_like(one), one]) if binary else one for one in each]  # softmax of these is the sigmoid
+    # the softmax of 0 and a score is the score's sigmoid
+    each = [torch.cat([torch.zeros_like(one), one]) if binary else one for one in each]
     if fusion == 'prob':
         probabilities = sum(one.softmax(0) for one in each) / 2
     elif fusion == 'logit':
