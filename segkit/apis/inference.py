@@ -108,14 +108,15 @@ def require_device(device: str) -> None:
 
 
 def dataset_meta_of_config(cfg: Config) -> dict:
-    """Classes and palette of the config's dataset, as far as they are known without its files."""
+    """Classes and palette of the config's dataset, as far as they are known without its images."""
     for name in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
         dataset = (cfg.get(name) or {}).get('dataset') or {}
         while 'dataset' in dataset:
             dataset = dataset['dataset']
         if 'type' in dataset:
             kind = DATASETS.get(dataset['type']) if isinstance(dataset['type'], str) else dataset['type']
-            meta = {**getattr(kind, 'METAINFO', {}), **(dataset.get('metainfo') or {})}
+            packed = kind.said_by_files(dataset).get('metainfo') if hasattr(kind, 'said_by_files') else None
+            meta = {**getattr(kind, 'METAINFO', {}), **(packed or {}), **(dataset.get('metainfo') or {})}
             if isinstance(meta.get('classes'), (list, tuple)):
                 return dict(classes=tuple(meta['classes']), palette=meta.get('palette'))
     return {}

@@ -25,6 +25,7 @@ from segkit.datasets.loveda_dataset import LoveDADataset
 from segkit.datasets.mapillary_dataset_v1 import MapillaryDataset_v1
 from segkit.datasets.mapillary_dataset_v2 import MapillaryDataset_v2
 from segkit.datasets.night_driving_dataset import NightDrivingDataset
+from segkit.datasets.packed_dataset import PackedDataset
 from segkit.datasets.pascal_context_dataset import PascalContextDataset
 from segkit.datasets.pascal_context_dataset59 import PascalContextDataset59
 from segkit.datasets.pascal_voc_dataset import PascalVOCDataset
@@ -38,7 +39,7 @@ from segkit.datasets.synapse_dataset import SynapseDataset
 __all__ = ['ADE20KDataset', 'BDD100KDataset', 'BaseSegDataset', 'COCOStuffDataset', 'COCOVOCDataset', 'CamVidDataset',
            'ChaseDB1Dataset', 'CityscapesDataset', 'DRIVEDataset', 'DarkZurichDataset', 'Draw', 'DrawSampler',
            'EvaluationSampler', 'FolderDataset', 'HRFDataset', 'ISPRSDataset', 'LIPDataset', 'LoveDADataset',
-           'MapillaryDataset_v1', 'MapillaryDataset_v2', 'NightDrivingDataset', 'PascalContextDataset',
+           'MapillaryDataset_v1', 'MapillaryDataset_v2', 'NightDrivingDataset', 'PackedDataset', 'PascalContextDataset',
            'PascalContextDataset59', 'PascalVOCDataset', 'PotsdamDataset', 'REFUGEDataset', 'STAREDataset',
            'SceneDataset', 'SeededDataset', 'SynapseDataset', 'bad_sample_limit', 'beyond_own_limit', 'check_dataset',
            'class_counts_key', 'count_classes', 'iSAIDDataset', 'leaves', 'seg_collate', 'transforms']

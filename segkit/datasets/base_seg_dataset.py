@@ -114,13 +114,13 @@ class BaseSegDataset(BaseDataset):
                       and type(self).filter_data is BaseDataset.filter_data)
         if self._lean:
             self._refuse_unread()
-        name, own = type(self).__name__, type(self).METAINFO
+        name, own = type(self).__name__, self.METAINFO
         self._metainfo = fit_metainfo(name, own, self._load_metainfo(metainfo), label_map, ignore_index)
         self._metainfo['reduce_zero_label'] = reduce_zero_label
         self.label_map = self._metainfo['label_map']
         self._join_prefix()
         self.wants_labels = self.data_prefix.get('seg_map_path') is not None and (
-            not pipeline or _loads_labels(pipeline))
+            not pipeline or loads_labels(pipeline))
         self.pipeline = Pipeline([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline])
         if not lazy_init:
             self.full_init()
@@ -306,12 +306,12 @@ def _as_list(value: Union[str, Sequence[str], None]) -> list:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _loads_labels(pipeline: Any) -> bool:
+def loads_labels(pipeline: Any) -> bool:
     """Whether a transform that reads the mask stands anywhere in the pipeline, also inside another transform."""
     if isinstance(pipeline, dict):
         kind = pipeline.get('type')
         name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
-        return 'LoadAnnotations' in name or any(map(_loads_labels, pipeline.values()))
+        return 'LoadAnnotations' in name or any(map(loads_labels, pipeline.values()))
     if isinstance(pipeline, (list, tuple)):
-        return any(map(_loads_labels, pipeline))
+        return any(map(loads_labels, pipeline))
     return 'LoadAnnotations' in type(pipeline).__name__

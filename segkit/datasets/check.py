@@ -10,11 +10,11 @@ from mmengine.registry import FUNCTIONS
 
 from segkit.datasets.bad_samples import faulty_file
 from segkit.datasets.base_seg_dataset import BaseSegDataset
-from segkit.datasets.image_header import ImageHeader, header_of, read_header
+from segkit.datasets.image_header import ImageHeader, read_header
 from segkit.datasets.leaves import bad_sample_limit, beyond_own_limit, leaves
 from segkit.datasets.listing import is_local
-from segkit.datasets.transforms.image_file import read_bytes
-from segkit.datasets.transforms.label_runs import RUNS_START, runs_size
+from segkit.datasets.packed_storage import is_packed, stored_header
+from segkit.datasets.transforms.image_file import content_header, read_bytes
 from segkit.errors import DataError
 from segkit.registry import TRANSFORMS
 
@@ -40,7 +40,8 @@ def check_dataset(dataset: Any, max_pairs: Optional[int] = None, found: Optional
 
     Args:
         dataset: A dataset of this package, or a wrapper around some (ConcatDataset, RepeatDataset, SeededDataset).
-            Others are left alone, and so are files that are not on a local disk.
+            Others are left alone, and so are files that are not on a local disk. Of packed records, whose headers were
+            read when they were packed, it is compared what these said.
         max_pairs: Look at no more than so many pairs of each dataset, spread evenly.
         found: Gets the files, and what is wrong with each, of datasets whose ``bad_samples`` policy is to skip them.
 
@@ -60,7 +61,8 @@ def check_dataset(dataset: Any, max_pairs: Optional[int] = None, found: Optional
         if max_pairs is not None and len(leaf) > max_pairs:
             chosen = np.linspace(0, len(leaf) - 1, max_pairs).astype(int).tolist()
         pairs = [leaf.get_data_info(i) for i in chosen]
-        pairs = [pair for pair in pairs if is_local(pair['img_path'], leaf.backend_args)]
+        pairs = [pair for pair in pairs if is_packed(pair['img_path'])
+                 or is_local(pair['img_path'], leaf.backend_args)]
         usable += len(leaf) - len(pairs)  # those that are not looked at
         bad = _check_headers(leaf, pairs)
         if leaf.wants_labels and pairs:
@@ -158,7 +160,9 @@ def _header(path: str, kind: str) -> tuple[Optional[ImageHeader], Optional[Findi
     """The header, or what is wrong with the file; neither for whole formats other than JPEG and PNG."""
     remedy = 'Copy it again, or take it out of the split list.'
     try:
-        header = _stored_header(path) if '://' in path else read_header(path)
+        if is_packed(path):  # it was whole when it was packed, and its checksum tells whether it still is
+            return stored_header(path), None
+        header = content_header(read_bytes(path)) if '://' in path else read_header(path)
     except DataError as error:
         return None, Finding('unreadable', path, str(error), '')
     except IsADirectoryError:
@@ -182,15 +186,6 @@ def _header(path: str, kind: str) -> tuple[Optional[ImageHeader], Optional[Findi
         text = f'The {kind} {path} is cut short: the end of the {header.format} is missing.'
         return None, Finding('cut short', path, text, remedy)
     return header, None
-
-
-def _stored_header(path: str) -> Optional[ImageHeader]:
-    """The header of a mask that is no file of its own."""
-    data = read_bytes(path)
-    if not data.startswith(RUNS_START):
-        return header_of(data)
-    height, width = runs_size(data)
-    return ImageHeader('run lengths', width, height, 'grey', whole=True)
 
 
 def _is_other_image(path: str) -> bool:

@@ -14,6 +14,7 @@ from segkit.datasets.base_seg_dataset import BaseSegDataset
 from segkit.datasets.check import find_transform
 from segkit.datasets.leaves import leaves
 from segkit.datasets.listing import is_local
+from segkit.datasets.packed_storage import content_key, is_packed
 from segkit.errors import ConfigError, DataError
 from segkit.registry import TRANSFORMS
 
@@ -82,6 +83,9 @@ def class_counts_key(dataset: Any) -> Optional[str]:
         digest.update(json.dumps(facts).encode())
         for index in range(len(part)):
             path = part.get_data_info(index)['seg_map_path']
+            if is_packed(path):
+                digest.update(json.dumps([path, *content_key(path)]).encode())
+                continue
             if not is_local(path, part.backend_args):
                 return None
             try:

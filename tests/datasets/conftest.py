@@ -38,3 +38,18 @@ def voc_config(voc_tree):
     """The config of the tree's training set."""
     return dict(type='PascalVOCDataset', data_root=str(voc_tree), ann_file='ImageSets/Segmentation/train.txt',
                 data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'))
+
+
+@pytest.fixture
+def pack(tmp_path):
+    """A function that packs a dataset's config into a file and returns its path."""
+    from mmengine.config import Config
+
+    from segkit.apis.pack import pack_splits
+
+    def pack(config, folder='packed', **own) -> Path:
+        cfg = Config(dict(train_dataloader=dict(dataset=config)))
+        pack_splits(cfg, str(tmp_path / folder), ['train'], **{**dict(processes=1), **own})
+        return tmp_path / folder / 'train.lmdb'
+
+    return pack

@@ -14,8 +14,8 @@ import mmengine.fileio as fileio
 import numpy as np
 from PIL import Image
 
-from segkit.datasets.image_header import header_of
-from segkit.datasets.transforms.label_runs import RUNS_START, decode_runs
+from segkit.datasets.image_header import ImageHeader, header_of
+from segkit.datasets.transforms.label_runs import RUNS_START, decode_runs, runs_size
 from segkit.datasets.transforms.png_file import PNG_START, decode_palette_png, png_fault
 from segkit.errors import DataError
 
@@ -42,6 +42,14 @@ def read_bytes(path: str, backend_args: Optional[dict] = None) -> bytes:
     if not data:
         raise DataError(f"'{path}' is empty (0 bytes).\n{AGAIN}")
     return data
+
+
+def content_header(data: bytes) -> Optional[ImageHeader]:
+    """The header of a JPEG, a PNG or run lengths; None for any other content."""
+    if not data.startswith(RUNS_START):
+        return header_of(data)
+    height, width = runs_size(data)
+    return ImageHeader('run lengths', width, height, 'grey', whole=True)
 
 
 def check_whole(data: bytes, path: str) -> None:

@@ -16,7 +16,7 @@ class Part(NamedTuple):
         place: Its key, dotted.
         cfg: The dict.
         cls: The class; None where its ``type`` is not known.
-        told: What the model tells all its parts.
+        told: What the model tells all its parts, or a dataset's files say of it.
     """
     place: str
     cfg: dict
@@ -90,7 +90,9 @@ def _datasets(node: dict, place: str) -> Iterator[Part]:
     for at, one in inside:
         yield from _datasets(one, at)
     if not inside and 'type' in node:
-        yield part(place, node, DATASETS)
+        found = part(place, node, DATASETS)
+        said = getattr(found.cls, 'said_by_files', None)
+        yield found if said is None else found._replace(told=said(node))
 
 
 def transforms_of(dataset: Part) -> Iterator[Part]:
@@ -132,7 +134,7 @@ def metrics_of(given: dict, split: str) -> list[Part]:
 
 
 def classes_of(dataset: Part) -> Optional[tuple[str, ...]]:
-    """The names of a dataset's classes, where the config or the class says them without reading a file."""
-    own = getattr(dataset.cls, 'METAINFO', None) or {}
+    """The names of a dataset's classes, where the config, the class or the header of a pack says them."""
+    own = {**(getattr(dataset.cls, 'METAINFO', None) or {}), **dataset.told.get('metainfo', {})}
     classes = (dataset.cfg.get('metainfo') or {}).get('classes', own.get('classes'))
     return tuple(classes) if isinstance(classes, (list, tuple)) else None
