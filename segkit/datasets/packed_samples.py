@@ -143,10 +143,12 @@ def _compare(piece: tuple[Sequence[Sample], np.ndarray]) -> Optional[tuple[int, 
 
 def _unchanged(facts: np.void, path: str, backend_args: Optional[dict], left_out: bool) -> bool:
     size, time = _size_and_time(path, backend_args)
-    if time and time == facts['mtime_ns'] and (left_out or size == facts['size']):
-        return True
-    if left_out or (time and size != facts['size']):
+    if left_out:
+        return time == facts['mtime_ns']
+    if time and size != facts['size']:
         return False
+    if time and time == facts['mtime_ns']:
+        return True
     try:
         data = read_bytes(path, backend_args)
     except DataError:

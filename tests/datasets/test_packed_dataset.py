@@ -264,6 +264,10 @@ def test_files_that_cannot_be_packed_keep_their_place(pack, scenes, tmp_path):
     assert '2 files are to be skipped' in check_dataset(packed, found=found) and len(found) == 2
     with pytest.raises(DataError, match='could not be used when it was packed'):
         check_dataset(build(path))
+    assert pack(config) == path  # the same files, as bad as before
+    shutil.copy(f'{scenes["data_root"]}/SegmentationClass/{names[4]}.png', mask)
+    with pytest.raises(ConfigError, match=f'{names[4]}.png has changed since it was packed'):
+        pack(config)
 
 
 def test_a_pack_that_was_replaced_is_not_read_as_the_old_one(pack, voc_config):

@@ -25,8 +25,8 @@ def test_figures_go_between_the_marks_and_every_damage_is_told(tool, tmp_path):
     generate(str(tmp_path / 'scenes'), 6, 1, (60, 90))
     page = tmp_path / 'page.md'
     page.write_text(PAGE)
-    tool.main(['--data-root', str(tmp_path / 'scenes'), '--split', 'train', '--samples', '6', '--timed', '3', '--blocks',
-               '1', '--out', str(page)])
+    tool.main(['--data-root', str(tmp_path / 'scenes'), '--split', 'train', '--samples', '6', '--timed', '3',
+               '--blocks', '1', '--out', str(page)])
     text = page.read_text()
     assert text.startswith('Before.\n<!--') and text.endswith('-->\nBehind.\n') and 'YESTERDAY' not in text
     assert '**6 of 6** samples' in text
