@@ -28,7 +28,7 @@ def plan(weights: Mapping[str, Tensor]) -> Plan:
         depth = depth_of(weights)
         return Plan(f'resnet{depth} of torchvision', {'': ''}, backbone=dict(type='ResNet', depth=depth),
                     left_out={'fc.': IMAGENET}, style='pytorch' if depth >= 50 else None,
-                    reference=lambda file: _classifier(f'resnet{depth}', file, lambda net: nn.Sequential(
+                    reference=lambda file, ours: _classifier(f'resnet{depth}', file, lambda net: nn.Sequential(
                         *list(net.children())[:-2])))
     raise not_this("torchvision's DeepLabV3, ResNet or MobileNet", weights, EXPECTED)
 
@@ -49,7 +49,7 @@ def _segmentation(weights: Mapping[str, Tensor]) -> Plan:
         aux = {'0.': 'convs.0.conv.', '1.': 'convs.0.bn.', '4.': 'conv_seg.'}
     rules |= head | {f'aux_classifier.{old}': f'auxiliary_head.{new}' for old, new in aux.items()}
     return Plan(f'{name} of torchvision', rules, config, changes, style=style,
-                reference=lambda file: _deeplab(name, has_aux, file))
+                reference=lambda file, ours: _deeplab(name, has_aux, file))
 
 
 def _mobilenet(weights: Mapping[str, Tensor]) -> Plan:
@@ -58,11 +58,11 @@ def _mobilenet(weights: Mapping[str, Tensor]) -> Plan:
         return Plan('mobilenet_v2 of torchvision', mobilenet_v2_rules('features.', ''),
                     backbone=dict(type='MobileNetV2', out_indices=(6,)),
                     left_out={'features.18.': 'the 1x1 convolution in front of the classifier', **left_out},
-                    reference=lambda file: _classifier('mobilenet_v2', file, lambda net: net.features[:-1]))
+                    reference=lambda file, ours: _classifier('mobilenet_v2', file, lambda net: net.features[:-1]))
     arch, last = ('large', 16) if 'features.16.0.weight' in weights else ('small', 12)
     return Plan(f'mobilenet_v3_{arch} of torchvision', mobilenet_v3_rules(arch, 'features.', ''),
                 backbone=dict(MOBILENET_V3, arch=arch, out_indices=(last,), output_stride=32), left_out=left_out,
-                reference=lambda file: _classifier(f'mobilenet_v3_{arch}', file, lambda net: net.features))
+                reference=lambda file, ours: _classifier(f'mobilenet_v3_{arch}', file, lambda net: net.features))
 
 
 def _deeplab(name: str, has_aux: bool, file: Mapping[str, Tensor]) -> Callable[[Tensor], Outputs]:

@@ -1,0 +1,107 @@
+"""Import a file of every source with the real tool, and compare the written checkpoint with the source's own network.
+
+    python tools/benchmarks/importers.py --write
+
+--write makes the tables of docs/importers.md anew. GluonCV and MMSegmentation run under interpreters of their own:
+--gluoncv names one with mxnet and gluoncv (Python 3.11, numpy below 1.24), --mmseg one with MMSegmentation (`make
+peer` makes it: .peer/bin/python); without them their rows say so. SEGKIT_DATA names a folder with weights/ for the
+real weights. Exit status 1 if a difference is larger than rounding explains.
+"""
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+sys.path.insert(0, str(Path(__file__).parent))
+from importer_cases import deeplab_v2, gluoncv_names, mmsegmentation, mobilenet, packages, toolbox  # noqa: E402
+from importer_cases.case import Case  # noqa: E402
+from importer_cases.measure import measure, misread  # noqa: E402
+from importer_cases.page import page  # noqa: E402
+
+from segkit.apis.arguments import Parser, say  # noqa: E402
+from segkit.apis.importers.proof import LARGEST  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / 'docs/importers.md'
+LEAKY = dict(type='LeakyReLU', negative_slope=0.01)
+# A case, what is taken for what, overrides of the source's config, and whether the weights are copied as they are.
+WRONG = (
+    (deeplab_v2.CASES[0], "a network with the strides on the 3x3 (`style='pytorch'`)",
+     {'model.backbone.style': 'pytorch'}, False),
+    (deeplab_v2.CASES[0], "one whose pooling rounds down (`ceil_mode=False`)", {'model.backbone.ceil_mode': False},
+     False),
+    (toolbox.CASES[0], 'plain batch norm (weights as they are)', {}, True),
+    (toolbox.CASES[0], 'ReLU in the heads', {'model.decode_head.act_cfg': dict(type='ReLU')}, False),
+    (packages.CASES[0], "a network with the strides on the 1x1 (`style='caffe'`)", {'model.backbone.style': 'caffe'},
+     False),
+    (gluoncv_names.CASES[0], 'one without contraction', {'model.backbone.contract_dilation': False}, False),
+)
+
+
+def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = Parser('importers.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--only', nargs='+', metavar='WORD', help='cases whose names have one of these words')
+    parser.add_argument('--gluoncv', metavar='PYTHON', help='interpreter with mxnet and gluoncv')
+    parser.add_argument('--mmseg', metavar='PYTHON', help='interpreter with MMSegmentation')
+    parser.add_argument('--write', action='store_true', help='write the tables of docs/importers.md (all cases only)')
+    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    args = parser.parse_args(argv)
+    if args.write and args.only:
+        parser.error('--write needs all cases, without --only')
+    return args
+
+
+def all_cases() -> list[Case]:
+    """Every case that can be run with the data that are there."""
+    pack = os.environ.get('SEGKIT_DATA')
+    return [*packages.CASES, *gluoncv_names.CASES, *deeplab_v2.CASES, *toolbox.CASES, *mmsegmentation.CASES,
+            *mobilenet.cases(Path(pack) if pack else None)]
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    args = parse_args(argv)
+    rows, skipped, wrong = [], [], []
+    for case in all_cases():
+        if args.only and not any(word in case.name for word in args.only):
+            continue
+        python = getattr(args, case.python) if case.python else None
+        if case.python and not python:
+            skipped.append(case)
+            say(f'{case.name}: not run, needs --{case.python} PYTHON')
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(measure(case, Path(folder), python))
+        for one in rows[-1].found:
+            say(f'{case.name} ({case.compared}): {one.text()}')
+    for case, what, changes, raw in WRONG:
+        if not args.only:
+            with tempfile.TemporaryDirectory() as folder:
+                wrong.append((case, what, misread(case, Path(folder), changes, raw)))
+            say(f'{case.name}, taken for {what}: {wrong[-1][2].text()}')
+    if args.write:
+        PAGE.write_text(page(PAGE.read_text(), rows, skipped, wrong, versions(), machine()))
+        say(str(PAGE.relative_to(ROOT)))
+    far = [row.case.name for row in rows if not all(one.relative <= LARGEST for one in row.found)]
+    if far:
+        sys.exit(f'computes something else: {"; ".join(far)}')
+
+
+def versions() -> str:
+    """Of the packages that run in this process."""
+    from importlib.metadata import version
+    return ', '.join(f'{name} {version(name)}' for name in ('torch', 'torchvision', 'segmentation-models-pytorch'))
+
+
+def machine() -> str:
+    """The processor's name."""
+    models = [line.split(':')[1].strip() for line in Path('/proc/cpuinfo').read_text().splitlines()
+              if line.startswith('model name')]
+    return f'one core of {models[0] if models else "an unknown processor"}, without a GPU'
+
+
+if __name__ == '__main__':
+    from segkit.apis.cli import run
+    run(main)
