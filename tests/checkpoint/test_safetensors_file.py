@@ -56,7 +56,7 @@ def test_one_that_is_cut_short_is_named(file, kept):
     with pytest.raises(DamagedCheckpointError, match='is damaged: its sha256'):
         load_file(file)
     hash_file(file).unlink()
-    with pytest.raises(DamagedCheckpointError, match='x.safetensors .* safetensors file that cannot be read: .*\nIt may'):
+    with pytest.raises(DamagedCheckpointError, match='x.safetensors .* that cannot be read: .*\nIt may'):
         load_file(file)
 
 

@@ -28,8 +28,8 @@ class Draw:
         if bias:
             self.weights[f'{name}.bias'] = 0.1 * self._normal(out)
 
-    def norm(self, name: str, width: int) -> None:
-        scale = torch.rand(width, generator=self.draw) + 0.5
+    def norm(self, name: str, width: int, factor: float = 1.0) -> None:
+        scale = factor * (torch.rand(width, generator=self.draw) + 0.5)
         if self.signed:
             scale = scale * self._normal(width).sign()
         values = (scale, 0.1 * self._normal(width), 0.1 * self._normal(width),
@@ -38,9 +38,10 @@ class Draw:
         if self.counted:
             self.weights[f'{name}.num_batches_tracked'] = torch.tensor(3)
 
-    def pair(self, conv: str, norm: str, out: int, into: int, size: int, bias: bool = False) -> None:
+    def pair(self, conv: str, norm: str, out: int, into: int, size: int, bias: bool = False,
+             factor: float = 1.0) -> None:
         self.conv(conv, out, into, size, bias)
-        self.norm(norm, out)
+        self.norm(norm, out, factor)
 
     def bottlenecks(self, depth: int, inplanes: int, prefix: str = '') -> None:
         """``layer1`` to ``layer4`` of a ResNet."""
@@ -50,7 +51,8 @@ class Draw:
                 name = f'{prefix}layer{stage + 1}.{block}'
                 self.pair(f'{name}.conv1', f'{name}.bn1', planes, inplanes, 1)
                 self.pair(f'{name}.conv2', f'{name}.bn2', planes, planes, 3)
-                self.pair(f'{name}.conv3', f'{name}.bn3', 4 * planes, planes, 1)
+                # What a block adds is small, so that a hundred of them do not grow beyond float's range.
+                self.pair(f'{name}.conv3', f'{name}.bn3', 4 * planes, planes, 1, factor=0.25)
                 if block == 0:
                     self.pair(f'{name}.downsample.0', f'{name}.downsample.1', 4 * planes, inplanes, 1)
                 inplanes = 4 * planes
