@@ -17,8 +17,7 @@ from importer_cases.measure import measure  # noqa: E402
 
 from segkit.apis import import_weights, predict  # noqa: E402
 from segkit.apis.cli import run  # noqa: E402
-from segkit.apis.inference import init_model  # noqa: E402
-from segkit.apis.mmseg_inferencer import MMSegInferencer  # noqa: E402
+from segkit.apis.inference import inference_model, init_model  # noqa: E402
 from segkit.checkpoint import load_file  # noqa: E402
 from segkit.config import load_config  # noqa: E402
 from segkit.errors import CheckpointError, ConfigError  # noqa: E402
@@ -94,11 +93,8 @@ def test_the_written_file_predicts_alone(one_score, tmp_path, capsys, monkeypatc
     assert model.dataset_meta['classes'] == ('ground', 'roof top') and len(model.dataset_meta['palette']) == 2
     meta = load_file('ours.pth')['meta']
     assert meta['imported_from'] == 'smp' and meta['preprocessing']['mean'] == [123.675, 116.28, 103.53]
-    # One score above 0 is a probability above a half.
-    scores = MMSegInferencer(model)(photo, return_datasamples=True)['predictions']
-    scores = scores[0] if isinstance(scores, list) else scores
-    assert torch.equal(scores.pred_sem_seg.data[0].bool(), scores.seg_logits.data[0] > 0.5) or torch.equal(
-        scores.pred_sem_seg.data[0].bool(), scores.seg_logits.data[0] > 0)
+    sample = inference_model(model, photo)  # a score above 0 is a probability above a half
+    assert torch.equal(sample.pred_sem_seg.data.bool(), sample.seg_logits.data > 0)
 
 
 def test_safetensors_are_written_by_the_name(one_score, tmp_path):

@@ -49,8 +49,8 @@ def test_own_names_are_of_no_other_kind():
     (['backbone.conv1.weight'], dict(type=5), 'x.pth', None),
 ])
 def test_where_a_file_s_strides_are(keys, meta, source, place):
-    weights = dict.fromkeys(keys)
-    assert stride_place(weights, meta and dict(config_json=json.dumps(dict(model=dict(backbone=meta)))), source) == place
+    weights, config = dict.fromkeys(keys), json.dumps(dict(model=dict(backbone=meta)))
+    assert stride_place(weights, meta and dict(config_json=config), source) == place
     if meta and '.' not in str(meta['type']):  # as import_weights.py writes for a backbone alone
         assert stride_place(weights, dict(backbone=json.dumps(meta)), source) == place
 
