@@ -97,6 +97,13 @@ def test_the_written_file_predicts_alone(one_score, tmp_path, capsys, monkeypatc
     assert torch.equal(sample.pred_sem_seg.data.bool(), sample.seg_logits.data > 0)
 
 
+def test_a_package_that_does_not_import_is_named(one_score, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'segmentation_models_pytorch', None)
+    with pytest.raises(CheckpointError, match='pip install segmentation-models-pytorch, or --no-proof'):
+        import_weights.main(['smp', str(one_score), str(tmp_path / 'o.pth'), '--classes', 'a', 'b'])
+    assert not (tmp_path / 'o.pth').exists()
+
+
 def test_safetensors_are_written_by_the_name(one_score, tmp_path):
     pytest.importorskip('safetensors')
     out = tmp_path / 'ours.safetensors'

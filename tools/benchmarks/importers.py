@@ -8,21 +8,24 @@ peer` makes it: .peer/bin/python); without them their rows say so. SEGKIT_DATA n
 real weights. Exit status 1 if a difference is larger than rounding explains.
 """
 import argparse
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).parent))
 from importer_cases import deeplab_v2, gluoncv_names, mmsegmentation, mobilenet, packages, toolbox  # noqa: E402
 from importer_cases.case import Case  # noqa: E402
-from importer_cases.measure import measure, misread  # noqa: E402
+from importer_cases.measure import Row, measure, misread  # noqa: E402
 from importer_cases.page import page  # noqa: E402
 
 from segkit.apis.arguments import Parser, say  # noqa: E402
-from segkit.apis.importers.proof import LARGEST  # noqa: E402
+from segkit.apis.importers.proof import LARGEST, Difference  # noqa: E402
+from segkit.checkpoint import write_text  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs/importers.md'
@@ -46,6 +49,9 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument('--only', nargs='+', metavar='WORD', help='cases whose names have one of these words')
     parser.add_argument('--gluoncv', metavar='PYTHON', help='interpreter with mxnet and gluoncv')
     parser.add_argument('--mmseg', metavar='PYTHON', help='interpreter with MMSegmentation')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/importers'), metavar='DIR',
+                        help='where results lie; a run goes on with those that are there, so remove it for a new one '
+                        '(default: %(default)s)')
     parser.add_argument('--write', action='store_true', help='write the tables of docs/importers.md (all cases only)')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     args = parser.parse_args(argv)
@@ -61,9 +67,35 @@ def all_cases() -> list[Case]:
             *mobilenet.cases(Path(pack) if pack else None)]
 
 
+class Kept:
+    """Results that are written down as soon as they are there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found = json.loads(path.read_text()) if path.exists() else {}
+
+    def row(self, case: Case, python: Optional[str]) -> Row:
+        found = self._get(case.name, lambda folder: asdict(measure(case, folder, python)))
+        return Row(case, tuple(found['tensors']), [Difference(**one) for one in found['found']], found['version'])
+
+    def misread(self, case: Case, what: str, changes: dict, raw: bool) -> Difference:
+        found = self._get(f'{case.name}: {what}', lambda folder: asdict(misread(case, folder, changes, raw)))
+        return Difference(**found)
+
+    def _get(self, name: str, make: Callable[[Path], dict]) -> dict:
+        if name not in self.found:
+            with tempfile.TemporaryDirectory() as folder:
+                found = make(Path(folder))
+            found.pop('case', None)
+            self.found[name] = found
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self.path, json.dumps(self.found, indent=1))
+        return self.found[name]
+
+
 def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
-    rows, skipped, wrong = [], [], []
+    rows, skipped, wrong, kept = [], [], [], Kept(args.work_dir / 'results.json')
     for case in all_cases():
         if args.only and not any(word in case.name for word in args.only):
             continue
@@ -72,14 +104,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             skipped.append(case)
             say(f'{case.name}: not run, needs --{case.python} PYTHON')
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            rows.append(measure(case, Path(folder), python))
+        rows.append(kept.row(case, python))
         for one in rows[-1].found:
             say(f'{case.name} ({case.compared}): {one.text()}')
     for case, what, changes, raw in WRONG:
         if not args.only:
-            with tempfile.TemporaryDirectory() as folder:
-                wrong.append((case, what, misread(case, Path(folder), changes, raw)))
+            wrong.append((case, what, kept.misread(case, what, changes, raw)))
             say(f'{case.name}, taken for {what}: {wrong[-1][2].text()}')
     if args.write:
         PAGE.write_text(page(PAGE.read_text(), rows, skipped, wrong, versions(), machine()))

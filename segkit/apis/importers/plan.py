@@ -1,6 +1,8 @@
 """What becomes of a file of another project."""
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Optional
 
 from torch import Tensor, nn
@@ -76,6 +78,20 @@ def projection_head(branches: str, project: str, names: Mapping[str, str], pool:
         rules |= {f'{branches}{i}.0.': f'aspp_modules.{i}.conv.', f'{branches}{i}.1.': f'aspp_modules.{i}.bn.'}
     rules |= {theirs: f'{ours}.' for ours, theirs in names.items()}
     return {theirs: f'decode_head.{ours}' for theirs, ours in rules.items()}
+
+
+def package(name: str, pip: str) -> ModuleType:
+    """Import what a proof runs.
+
+    Raises:
+        CheckpointError: If it is not installed, or does not go with the torch that is.
+    """
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # a torchvision built for another torch fails with a RuntimeError
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f'The proof runs {pip} itself, which does not import here: {reason}.\n'
+                              f'pip install {pip}, or --no-proof imports without it.') from error
 
 
 def not_this(source: str, weights: Mapping[str, Tensor], expected: str) -> CheckpointError:

@@ -3,9 +3,8 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
-from segkit.apis.importers.plan import Outputs, Plan, not_this, projection_head
+from segkit.apis.importers.plan import Outputs, Plan, not_this, package, projection_head
 from segkit.apis.importers.resnet_keys import depth_of
-from segkit.errors import CheckpointError
 
 CONFIG = 'deeplabv3_torchvision/deeplabv3-torchvision_r50-d8_4xb4-20k_voc12aug-512x512.py'
 LOGITS = 'segmentation_head.0.weight'
@@ -41,14 +40,9 @@ def plan(weights: Mapping[str, Tensor]) -> Plan:
 
 
 def _network(depth: int, file: Mapping[str, Tensor], ours: nn.Module) -> Callable[[Tensor], Outputs]:
-    try:
-        import segmentation_models_pytorch
-    except ImportError as error:
-        raise CheckpointError('The proof runs segmentation_models_pytorch itself, which is not installed:\n'
-                              'pip install segmentation-models-pytorch, or --no-proof imports without it.') from error
-    net = segmentation_models_pytorch.DeepLabV3(
-        f'resnet{depth}', encoder_weights=None, classes=len(file[LOGITS]),
-        encoder_output_stride=ours.backbone.output_stride, decoder_atrous_rates=ours.decode_head.dilations[1:])
+    build = package('segmentation_models_pytorch', 'segmentation-models-pytorch').DeepLabV3
+    net = build(f'resnet{depth}', encoder_weights=None, classes=len(file[LOGITS]),
+                encoder_output_stride=ours.backbone.output_stride, decoder_atrous_rates=ours.decode_head.dilations[1:])
     # It knows the earlier names too.
     net.load_state_dict({key: value for key, value in file.items() if not key.startswith('classification_head.')})
     net.eval()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from segkit.apis.importers.mobilenet_keys import mobilenet_v2_rules, mobilenet_v3_rules
-from segkit.apis.importers.plan import Outputs, Plan, not_this, projection_head
+from segkit.apis.importers.plan import Outputs, Plan, not_this, package, projection_head
 from segkit.apis.importers.resnet_keys import depth_of
 
 CONFIGS = 'deeplabv3_torchvision/deeplabv3-torchvision_'
@@ -66,8 +66,7 @@ def _mobilenet(weights: Mapping[str, Tensor]) -> Plan:
 
 
 def _deeplab(name: str, has_aux: bool, file: Mapping[str, Tensor]) -> Callable[[Tensor], Outputs]:
-    from torchvision.models import segmentation
-    build = getattr(segmentation, name)
+    build = getattr(package('torchvision.models.segmentation', 'torchvision'), name)
     net = build(weights=None, weights_backbone=None, num_classes=len(file['classifier.4.weight']), aux_loss=has_aux)
     net.load_state_dict(file)
     net.eval()
@@ -77,9 +76,8 @@ def _deeplab(name: str, has_aux: bool, file: Mapping[str, Tensor]) -> Callable[[
 
 def _classifier(name: str, file: Mapping[str, Tensor],
                 part: Callable[[nn.Module], nn.Module]) -> Callable[[Tensor], Outputs]:
-    from torchvision import models
     last = [key for key in file if key.endswith('.weight')][-1]
-    net = getattr(models, name)(weights=None, num_classes=len(file[last]))
+    net = getattr(package('torchvision.models', 'torchvision'), name)(weights=None, num_classes=len(file[last]))
     net.load_state_dict(file)
     net.eval()
     return lambda x: dict(backbone=part(net)(x))
