@@ -29,7 +29,6 @@ from segkit.checkpoint import write_text  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs/importers.md'
-LEAKY = dict(type='LeakyReLU', negative_slope=0.01)
 # A case, what is taken for what, overrides of the source's config, and whether the weights are copied as they are.
 WRONG = (
     (deeplab_v2.CASES[0], "a network with the strides on the 3x3 (`style='pytorch'`)",
@@ -37,7 +36,7 @@ WRONG = (
     (deeplab_v2.CASES[0], "one whose pooling rounds down (`ceil_mode=False`)", {'model.backbone.ceil_mode': False},
      False),
     (toolbox.CASES[0], 'plain batch norm (weights as they are)', {}, True),
-    (toolbox.CASES[0], 'ReLU in the heads', {'model.decode_head.act_cfg': dict(type='ReLU')}, False),
+    (toolbox.CASES[0], 'ReLU in the heads', {'model.decode_head.act_cfg': dict(_delete_=True, type='ReLU')}, False),
     (packages.CASES[0], "a network with the strides on the 1x1 (`style='caffe'`)", {'model.backbone.style': 'caffe'},
      False),
     (gluoncv_names.CASES[0], 'one without contraction', {'model.backbone.contract_dilation': False}, False),
