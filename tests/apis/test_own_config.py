@@ -206,7 +206,8 @@ def test_every_checkpoint_of_ours_predicts_alone(tiny_config, tmp_path, monkeypa
     photo = str(tmp_path / 'data/JPEGImages/im00.jpg')
     tiny_config.unlink()
     monkeypatch.chdir(tmp_path)
-    files = [last, tmp_path / 'run/best_mIoU.pth', *sorted(f for f in (tmp_path / 'out').iterdir() if f.suffix != '.sha256')]
+    published = sorted(file for file in (tmp_path / 'out').iterdir() if file.suffix != '.sha256')
+    files = [last, tmp_path / 'run/best_mIoU.pth', *published]
     assert [file.suffix for file in files] == ['.pth', '.pth', '.pth', '.safetensors']
     masks = []
     for file in files:

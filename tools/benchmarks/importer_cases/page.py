@@ -45,7 +45,7 @@ def page(before: str, rows: Sequence[Row], skipped: Sequence[Case], wrong: Seque
             first = (row.case.name, row.case.compared, tensors) if i == 0 else ('', '', '')
             lines.append(f'| {" | ".join(first)} | {one.part} | {one.largest:.2g} | {one.relative:.1e} | '
                          f'{one.agreement:.3%} |')
-    lines += [f'| {case.name} | not run: needs {case.compared} | | | | | |' for case in skipped]
+    lines += [f'| {case.name} | {case.compared}: not run | | | | | |' for case in skipped]
     told = sorted({row.version for row in rows if row.version})
     misread = [f'| {case.name} | {what} | {one.relative:.1e} | {one.agreement:.1%} |' for case, what, one in wrong]
     end = (f'\nMade by `python tools/benchmarks/importers.py --write` on {machine}; {versions}'
