@@ -138,7 +138,7 @@ def shapes(path, change=lambda weights: None):
     """A file with torchvision's resnet18 keys and shapes, all zeros of one number's memory, changed."""
     from torchvision.models import resnet18
     with torch.device('meta'):
-        weights = {key: torch.zeros(1, device='cpu').expand(value.shape) for key, value in
+        weights = {key: torch.zeros((), device='cpu').expand(value.shape) for key, value in
                    resnet18().state_dict().items()}
     change(weights)
     torch.save(weights, path)
@@ -152,7 +152,7 @@ def shapes(path, change=lambda weights: None):
      '2 of ours are not in it: bn1.bias, layer2.1.bn2.running_mean'),
     (lambda w: w.update({'layer1.0.conv2.weight': torch.zeros(64, 64, 1, 1)}),
      '1 of another shape: layer1.0.conv2.weight (file 64x64x1x1, layer1.0.conv2.weight 64x64x3x3)'),
-    (lambda w: w.pop('layer4.1.conv1.weight') and [w.pop(k) for k in list(w) if k.startswith('layer4.1.')],
+    (lambda w: [w.pop(key) for key in list(w) if key.startswith('layer4.1.')],
      'no ResNet of depth 18, 34'),
     (lambda w: w.clear() or w.update({'module.net.0.weight': torch.zeros(1), 'b': torch.zeros(1)}),
      "The file has not the keys of torchvision's"),
@@ -173,11 +173,11 @@ def bottlenecks(path, kind):
     from torchvision.models.segmentation import deeplabv3_resnet50
     with torch.device('meta'):
         net = deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=21, aux_loss=True)
-    weights = {key: torch.zeros(1).expand(value.shape) for key, value in net.state_dict().items()}
+    weights = {key: torch.zeros(()).expand(value.shape) for key, value in net.state_dict().items()}
     if kind != 'torchvision':
         weights = {key[len('backbone.'):]: value for key, value in weights.items() if key.startswith('backbone.')}
         weights |= {'conv1.bias': torch.zeros(64)} if kind == 'caffe' else {
-            f'layer5.conv2d_list.{i}.{leaf}': torch.zeros(1).expand(shape) for i in range(4)
+            f'layer5.conv2d_list.{i}.{leaf}': torch.zeros(()).expand(shape) for i in range(4)
             for leaf, shape in (('weight', (21, 2048, 3, 3)), ('bias', (21,)))}
     torch.save(weights, path)
     return str(path)
