@@ -196,7 +196,7 @@ class TestAWrongFile:
             path = 'torchvision://resnet50'
             monkeypatch.setattr('segkit.models.pretrained_init.load_file', lambda *args: torch.load(file))
         self.fails(small(depth=50, style=style, init_cfg=dict(type='Pretrained', checkpoint=path, prefix=prefix)),
-                   '(?s).*'.join(('init_cfg of ResNet', words[0], 'compute something else', words[1])))
+                   '(?s)' + '.*'.join(('init_cfg of ResNet', words[0], 'compute something else', words[1])))
 
     def test_no_file(self, tmp_path):
         self.fails(small(init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'no.pth'))), 'no.pth')

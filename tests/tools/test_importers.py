@@ -41,9 +41,9 @@ def test_every_source_is_on_the_page():
 
 def test_page():
     case, one = deeplab_v2.CASES[0], Difference('decode_head', 0.002, 4.0, 0.9999)
-    text = page(f'Mine.\n\n{START}old', [Row(case, (5, 4), [one, one], 'MXNet 1')], gluoncv_names.CASES[-1:],
+    text = page(f'Mine.\n\n{START}EARLIER', [Row(case, (5, 4), [one, one], 'MXNet 1')], gluoncv_names.CASES[-1:],
                 [(case, 'another', one)], 'torch 2', 'a machine')
-    assert text.startswith('Mine.\n\n## Compared') and 'old' not in text
+    assert text.startswith('Mine.\n\n## Compared') and 'EARLIER' not in text
     assert f'| {case.name} | its arithmetic, written out | 4 of 5 | decode_head | 0.002 | 5.0e-04 | 99.990% |' in text
     assert '|  |  |  | decode_head | 0.002 |' in text and '| GluonCV on MXNet: not run |' in text
     assert f'| {case.name} | another | 5.0e-04 | 100.0% |' in text and 'torch 2; MXNet 1.' in text
