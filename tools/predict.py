@@ -1,4 +1,4 @@
-"""Predict photos: python tools/predict.py IMAGE|FOLDER CONFIG CHECKPOINT --out-dir DIR; see ``--help``."""
+"""Predict photos: python tools/predict.py IMAGE|FOLDER [CONFIG] CHECKPOINT; see ``--help``."""
 from segkit.apis.cli import run
 from segkit.apis.predict import main
 

@@ -204,7 +204,7 @@ def prove(plan: 'Plan', weights: Mapping[str, 'Tensor'], model: 'nn.Module', wan
     if not wanted or plan.reference is None:
         say('not compared with the source: ' + (plan.no_reference if wanted else '--no-proof'))
         return
-    found = differences(model, plan.reference(weights), fixed_image())
+    found = differences(model, plan.reference(weights, model), fixed_image())
     for one in found:
         say(f'the source on an image of {SIZE[0]}x{SIZE[1]}, {one.text()}')
     worst = max(found, key=lambda one: one.relative)

@@ -72,7 +72,7 @@ def stride_place(weights: Mapping[str, Tensor], meta: Any = None, source: str = 
         return 'pytorch'
 
     def caffe(key: str) -> bool:
-        return re.match(r'(Scale\.)?layer5\.conv2d_list\.|(bn)?(res|scale)\d[a-z]\d*_branch\d', key) is not None
+        return re.match(r'(Scale\.)?layer5\.conv2d_list\.|(bn|res|scale)\d[a-z]\d*_branch\d', key) is not None
 
     bare = {key.removeprefix('backbone.') for key in weights}
     biased = {'conv1.bias', 'bn1.running_mean', 'layer1.0.conv3.weight'} <= bare

@@ -147,7 +147,7 @@ def _cause(report: KeyReport, ours: list[str], theirs: list[str]) -> str:
     foreign = layout_of(report.unexpected)
     if foreign:
         return (f'The file is {foreign}, the model is not: take weights of this model.'
-                + (f'\n{IMPORTER} makes a checkpoint of such a file (--help).' if importable(report.unexpected) else ''))
+                + (f'\n{IMPORTER} makes a checkpoint of such a file (--help).' if importable(theirs) else ''))
     stem = next((pair for pair in report.mismatched if pair[0].split('backbone.')[-1] == 'stem.0.weight'), None)
     if stem:
         return (f"The first convolution of the file's deep stem has {stem[1][0]} channels, the model's {stem[2][0]}: "

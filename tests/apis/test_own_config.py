@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from segkit.apis import MMSegInferencer, inference_model, init_model, predict, train
+from segkit.apis import MMSegInferencer, inference_model, init_model, predict, publish_model, train
 from segkit.apis import test as testing
 from segkit.apis.cli import run
 from segkit.apis.own_config import folder_of, is_checkpoint, refuse_no_file, stored_config
 from segkit.checkpoint import write_atomic
 from segkit.config import StoredConfig, load_config
 from segkit.errors import CheckpointError, ConfigError
+from segkit.registry import BACKBONES
 
 
 def results(folder):
@@ -192,3 +193,47 @@ def test_the_file_that_names_the_newest_checkpoint_is_none_itself(tmp_path):
             refuse_no_file(str(folder / 'last_checkpoint'))
         assert str(error.value).endswith(f'it is none itself.{there}')
         (folder / 'iter_4.pth').touch()
+
+
+def test_every_checkpoint_of_ours_predicts_alone(tiny_config, tmp_path, monkeypatch, capsys):
+    """A training's, its best, the published ones of both formats: an image and the file are enough."""
+    pytest.importorskip('safetensors')
+    train.main([str(tiny_config), '--work-dir', str(tmp_path / 'run'), '--cfg-options', 'train_cfg.max_iters=3',
+                'default_hooks.checkpoint.save_best=mIoU'])
+    last = tmp_path / 'run/iter_3.pth'
+    for name in ('a.pth', 'b.safetensors'):
+        publish_model.main([str(last), str(tmp_path / 'out' / name)])
+    photo = str(tmp_path / 'data/JPEGImages/im00.jpg')
+    tiny_config.unlink()
+    monkeypatch.chdir(tmp_path)
+    published = sorted(file for file in (tmp_path / 'out').iterdir() if file.suffix != '.sha256')
+    files = [last, tmp_path / 'run/best_mIoU.pth', *published]
+    assert [file.suffix for file in files] == ['.pth', '.pth', '.pth', '.safetensors']
+    masks = []
+    for file in files:
+        predict.main([photo, str(file)])
+        masks.append((tmp_path / 'predictions/im00_mask.png').read_bytes())
+        assert set(json.loads((tmp_path / 'predictions/im00.json').read_text())['share']) <= {'ground', 'green', 'red'}
+    assert len(set(masks)) == 1
+    testing.main([str(files[-1]), '--work-dir', str(tmp_path / 'w')])
+    testing.main([str(last), '--work-dir', str(tmp_path / 'v')])
+    one, other = ((tmp_path / name / 'test/metrics.json').read_text() for name in 'wv')
+    assert one == other
+
+
+def test_safetensors_are_a_start(trained, tmp_path):
+    """As load_from of a run, and as init_cfg of a backbone."""
+    pytest.importorskip('safetensors')
+    config, checkpoint = trained
+    content = torch.load(checkpoint, weights_only=True)
+    start = tmp_path / 'start.safetensors'
+    write_atomic(dict(state_dict=content['state_dict']), start)
+    train.main([str(config), '--work-dir', str(tmp_path / 'next'), '--cfg-options', 'train_cfg.max_iters=1',
+                f'load_from={start}', 'optim_wrapper.optimizer.lr=0', 'param_scheduler.0.eta_min=0'])
+    after = torch.load(tmp_path / 'next/iter_1.pth', weights_only=True)['state_dict']
+    weight = 'backbone.layer4.0.conv1.weight'
+    assert torch.equal(after[weight], content['state_dict'][weight])
+    backbone = BACKBONES.build(dict(type='ResNetV1c', depth=18, base_channels=8, stem_channels=8, init_cfg=dict(
+        type='Pretrained', checkpoint=str(start), prefix='backbone.')))
+    backbone.init_weights()
+    assert torch.equal(backbone.layer4[0].conv1.weight, content['state_dict'][weight])

@@ -1,7 +1,10 @@
 """Files of other systems are known by their keys."""
+import json
+
 import pytest
 
-from segkit.checkpoint.layouts import layout_of
+from segkit.checkpoint.layouts import importable, layout_of, place_of, stride_place
+from segkit.models.backbones import MobileNetV2, ResNet, ResNetV2
 
 
 @pytest.mark.parametrize('keys, name', [
@@ -29,3 +32,37 @@ def test_own_names_are_of_no_other_kind():
             'decode_head.image_pool.1.conv.weight', 'decode_head.aspp_modules.0.bn.weight', 'fc.weight',
             'auxiliary_head.convs.0.conv.weight', 'decode_head.conv_seg.bias']
     assert layout_of(keys) == ''
+
+
+@pytest.mark.parametrize('keys, meta, source, place', [
+    (['layer1.0.conv3.weight', 'layer5.conv2d_list.0.bias'], None, 'x.pth', 'caffe'),
+    (['Scale.conv1.weight', 'Scale.layer5.conv2d_list.0.bias'], None, 'x.pth', 'caffe'),
+    (['conv1.weight', 'bn2a_branch1.weight'], None, 'x.pth', 'caffe'),
+    (['backbone.conv1.bias', 'backbone.bn1.running_mean', 'backbone.layer1.0.conv3.weight'], {}, 'x.pth', 'caffe'),
+    (['conv1.bias', 'conv1.weight'], None, 'x.pth', None),  # no batch norm behind it
+    (['conv1.weight', 'fc.weight'], None, 'x.pth', None),
+    (['conv1.weight', 'fc.weight'], None, 'torchvision://resnet50', 'pytorch'),
+    (['backbone.conv1.weight'], dict(type='ResNetV1c'), 'x.pth', 'pytorch'),
+    (['backbone.conv1.weight'], dict(type='mmseg.ResNet', style='caffe'), 'x.pth', 'caffe'),
+    (['backbone.conv1.weight'], dict(type='ResNet', style='slim'), 'x.pth', 'caffe'),  # computes what 'caffe' does
+    (['backbone.conv1.weight'], dict(type='ResNetV2'), 'x.pth', None),
+    (['backbone.conv1.weight'], dict(type=5), 'x.pth', None),
+])
+def test_where_a_file_s_strides_are(keys, meta, source, place):
+    weights, config = dict.fromkeys(keys), json.dumps(dict(model=dict(backbone=meta)))
+    assert stride_place(weights, meta and dict(config_json=config), source) == place
+    if meta and '.' not in str(meta['type']):  # as import_weights.py writes for a backbone alone
+        assert stride_place(weights, dict(backbone=json.dumps(meta)), source) == place
+
+
+def test_where_a_backbone_s_strides_are():
+    small = dict(base_channels=4, stem_channels=8)
+    assert [place_of(ResNet(50, style=style, **small)) for style in ('pytorch', 'caffe', 'slim')] == [
+        'pytorch', 'caffe', 'caffe']
+    assert place_of(ResNet(18, style='caffe', **small)) is None and place_of(MobileNetV2(0.25)) is None
+    assert place_of(ResNetV2(50, style='pytorch', **small)) == 'pytorch'
+
+
+def test_what_the_importers_read():
+    assert importable(['layer5.conv2d_list.0.weight']) and importable(['classifier.0.convs.0.0.weight'])
+    assert not importable(['segformer.encoder.x']) and not importable(['backbone.conv1.weight'])

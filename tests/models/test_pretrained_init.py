@@ -1,4 +1,5 @@
 """init_cfg type 'Pretrained': all of a backbone's weights, or an error that lists the difference."""
+import json
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,28 @@ class TestAWrongFile:
     def test_one_key_too_many(self, tmp_path):
         path = imagenet(small(), tmp_path / 'x.pth', gamma=torch.zeros(1))
         self.fails(small(init_cfg=dict(type='Pretrained', checkpoint=path)), '1 unexpected: gamma')
+
+    @pytest.mark.parametrize('style, words', [
+        ('pytorch', ('on the first 1x1 convolution', "set model.backbone.style='caffe'")),
+        ('caffe', ('on the 3x3 convolution', "set model.backbone.style='pytorch'"))])
+    @pytest.mark.parametrize('written', ['its config', 'keys or address'])
+    def test_strides_in_another_place(self, tmp_path, monkeypatch, style, words, written):
+        """Every key and shape fits; what tells of the place is the file's config, DeepLabV2's layer5, an address."""
+        theirs, prefix = small(depth=50, style='caffe' if style == 'pytorch' else 'pytorch'), None
+        path = str(tmp_path / 'x.pth')
+        if written == 'its config':
+            backbone = dict(type='segkit.ResNetV1c', style='slim') if style == 'pytorch' else dict(type='ResNet')
+            torch.save(dict(meta=dict(config_json=json.dumps(dict(model=dict(backbone=backbone)))), state_dict={
+                f'backbone.{key}': value for key, value in theirs.state_dict().items()}), path)
+            prefix = 'backbone.'
+        elif style == 'pytorch':
+            deeplab_v2(theirs, Path(path), '')
+        else:
+            file = imagenet(theirs, tmp_path / 'x.pth')
+            path = 'torchvision://resnet50'
+            monkeypatch.setattr('segkit.models.pretrained_init.load_file', lambda *args: torch.load(file))
+        self.fails(small(depth=50, style=style, init_cfg=dict(type='Pretrained', checkpoint=path, prefix=prefix)),
+                   '(?s)' + '.*'.join(('init_cfg of ResNet', words[0], 'compute something else', words[1])))
 
     def test_no_file(self, tmp_path):
         self.fails(small(init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'no.pth'))), 'no.pth')

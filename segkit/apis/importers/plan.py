@@ -1,9 +1,11 @@
 """What becomes of a file of another project."""
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Optional
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from segkit.checkpoint.layouts import layout_of
 from segkit.errors import CheckpointError
@@ -27,9 +29,10 @@ class Plan:
         style: Where the source has a stage's stride: 'pytorch' on a 3x3, 'caffe' on the 1x1 ahead of it; None where
             there is one place only.
         value: What a tensor is here, from its key in the file and the tensor.
-        reference: Builds the source's own network with the file's weights: a function from an image (1, 3, H, W), as
-            the network sees it, to the scores (1, K, H, W) of each head, by its name here, or to 'backbone' alone.
-            None where it cannot be built from a package; ``no_reference`` says why.
+        reference: Builds the source's own network from the file's weights and our network, which tells what the file
+            does not, such as the output stride: a function from an image (1, 3, H, W), as the network sees it, to the
+            scores (1, K, H, W) of each head, by its name here, or to 'backbone' alone. None where it cannot be built
+            from a package; ``no_reference`` says why.
         no_reference: Why there is none.
     """
 
@@ -42,7 +45,7 @@ class Plan:
     leaves: Mapping[str, str] = field(default_factory=dict)
     style: Optional[str] = None
     value: Callable[[str, Tensor], Tensor] = lambda key, tensor: tensor
-    reference: Optional[Callable[[Mapping[str, Tensor]], Callable[[Tensor], Outputs]]] = None
+    reference: Optional[Callable[[Mapping[str, Tensor], nn.Module], Callable[[Tensor], Outputs]]] = None
     no_reference: str = ''
 
     def name_of(self, key: str) -> Optional[str]:
@@ -75,6 +78,20 @@ def projection_head(branches: str, project: str, names: Mapping[str, str], pool:
         rules |= {f'{branches}{i}.0.': f'aspp_modules.{i}.conv.', f'{branches}{i}.1.': f'aspp_modules.{i}.bn.'}
     rules |= {theirs: f'{ours}.' for ours, theirs in names.items()}
     return {theirs: f'decode_head.{ours}' for theirs, ours in rules.items()}
+
+
+def package(name: str, pip: str) -> ModuleType:
+    """Import what a proof runs.
+
+    Raises:
+        CheckpointError: If it is not installed, or does not go with the torch that is.
+    """
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # a torchvision built for another torch fails with a RuntimeError
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f'The proof runs {pip} itself, which does not import here: {reason}.\n'
+                              f'pip install {pip}, or --no-proof imports without it.') from error
 
 
 def not_this(source: str, weights: Mapping[str, Tensor], expected: str) -> CheckpointError:

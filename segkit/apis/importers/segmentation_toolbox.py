@@ -43,8 +43,8 @@ def plan(weights: Mapping[str, Tensor]) -> Plan:
     if not any(key.startswith('dsn.') for key in weights):
         changes['model.auxiliary_head'] = None
     if not in_place:
-        changes |= {f'model.{head}.act_cfg': dict(type='ReLU') for head in ('decode_head', 'auxiliary_head')
-                    if changes.get(f'model.{head}', head) is not None}
+        changes |= {f'model.{head}.act_cfg': dict(_delete_=True, type='ReLU')
+                    for head in ('decode_head', 'auxiliary_head') if changes.get(f'model.{head}', head) is not None}
     norms = {key.removesuffix('running_mean') + 'weight' for key in weights if key.endswith('.running_mean')}
 
     def value(key: str, tensor: Tensor) -> Tensor:

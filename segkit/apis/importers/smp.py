@@ -1,11 +1,10 @@
 """segmentation_models_pytorch: DeepLabV3 with a ResNet as its encoder."""
 from collections.abc import Callable, Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from segkit.apis.importers.plan import Outputs, Plan, not_this, projection_head
+from segkit.apis.importers.plan import Outputs, Plan, not_this, package, projection_head
 from segkit.apis.importers.resnet_keys import depth_of
-from segkit.errors import CheckpointError
 
 CONFIG = 'deeplabv3_torchvision/deeplabv3-torchvision_r50-d8_4xb4-20k_voc12aug-512x512.py'
 LOGITS = 'segmentation_head.0.weight'
@@ -37,16 +36,13 @@ def plan(weights: Mapping[str, Tensor]) -> Plan:
                     'model.decode_head.loss_decode.use_sigmoid': True}
     return Plan(f'DeepLabV3 with the encoder resnet{depth} of segmentation_models_pytorch', rules, CONFIG, changes,
                 left_out={'classification_head.': 'the head that classifies whole images'},
-                style='pytorch' if depth >= 50 else None, reference=lambda file: _network(depth, file))
+                style='pytorch' if depth >= 50 else None, reference=lambda file, ours: _network(depth, file, ours))
 
 
-def _network(depth: int, file: Mapping[str, Tensor]) -> Callable[[Tensor], Outputs]:
-    try:
-        import segmentation_models_pytorch
-    except ImportError as error:
-        raise CheckpointError('The proof runs segmentation_models_pytorch itself, which is not installed:\n'
-                              'pip install segmentation-models-pytorch, or --no-proof imports without it.') from error
-    net = segmentation_models_pytorch.DeepLabV3(f'resnet{depth}', encoder_weights=None, classes=len(file[LOGITS]))
+def _network(depth: int, file: Mapping[str, Tensor], ours: nn.Module) -> Callable[[Tensor], Outputs]:
+    build = package('segmentation_models_pytorch', 'segmentation-models-pytorch').DeepLabV3
+    net = build(f'resnet{depth}', encoder_weights=None, classes=len(file[LOGITS]),
+                encoder_output_stride=ours.backbone.output_stride, decoder_atrous_rates=ours.decode_head.dilations[1:])
     # It knows the earlier names too.
     net.load_state_dict({key: value for key, value in file.items() if not key.startswith('classification_head.')})
     net.eval()

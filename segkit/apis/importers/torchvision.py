@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from segkit.apis.importers.mobilenet_keys import mobilenet_v2_rules, mobilenet_v3_rules
-from segkit.apis.importers.plan import Outputs, Plan, not_this, projection_head
+from segkit.apis.importers.plan import Outputs, Plan, not_this, package, projection_head
 from segkit.apis.importers.resnet_keys import depth_of
 
 CONFIGS = 'deeplabv3_torchvision/deeplabv3-torchvision_'
@@ -28,7 +28,7 @@ def plan(weights: Mapping[str, Tensor]) -> Plan:
         depth = depth_of(weights)
         return Plan(f'resnet{depth} of torchvision', {'': ''}, backbone=dict(type='ResNet', depth=depth),
                     left_out={'fc.': IMAGENET}, style='pytorch' if depth >= 50 else None,
-                    reference=lambda file: _classifier(f'resnet{depth}', file, lambda net: nn.Sequential(
+                    reference=lambda file, ours: _classifier(f'resnet{depth}', file, lambda net: nn.Sequential(
                         *list(net.children())[:-2])))
     raise not_this("torchvision's DeepLabV3, ResNet or MobileNet", weights, EXPECTED)
 
@@ -49,7 +49,7 @@ def _segmentation(weights: Mapping[str, Tensor]) -> Plan:
         aux = {'0.': 'convs.0.conv.', '1.': 'convs.0.bn.', '4.': 'conv_seg.'}
     rules |= head | {f'aux_classifier.{old}': f'auxiliary_head.{new}' for old, new in aux.items()}
     return Plan(f'{name} of torchvision', rules, config, changes, style=style,
-                reference=lambda file: _deeplab(name, has_aux, file))
+                reference=lambda file, ours: _deeplab(name, has_aux, file))
 
 
 def _mobilenet(weights: Mapping[str, Tensor]) -> Plan:
@@ -58,16 +58,15 @@ def _mobilenet(weights: Mapping[str, Tensor]) -> Plan:
         return Plan('mobilenet_v2 of torchvision', mobilenet_v2_rules('features.', ''),
                     backbone=dict(type='MobileNetV2', out_indices=(6,)),
                     left_out={'features.18.': 'the 1x1 convolution in front of the classifier', **left_out},
-                    reference=lambda file: _classifier('mobilenet_v2', file, lambda net: net.features[:-1]))
+                    reference=lambda file, ours: _classifier('mobilenet_v2', file, lambda net: net.features[:-1]))
     arch, last = ('large', 16) if 'features.16.0.weight' in weights else ('small', 12)
     return Plan(f'mobilenet_v3_{arch} of torchvision', mobilenet_v3_rules(arch, 'features.', ''),
                 backbone=dict(MOBILENET_V3, arch=arch, out_indices=(last,), output_stride=32), left_out=left_out,
-                reference=lambda file: _classifier(f'mobilenet_v3_{arch}', file, lambda net: net.features))
+                reference=lambda file, ours: _classifier(f'mobilenet_v3_{arch}', file, lambda net: net.features))
 
 
 def _deeplab(name: str, has_aux: bool, file: Mapping[str, Tensor]) -> Callable[[Tensor], Outputs]:
-    from torchvision.models import segmentation
-    build = getattr(segmentation, name)
+    build = getattr(package('torchvision.models.segmentation', 'torchvision'), name)
     net = build(weights=None, weights_backbone=None, num_classes=len(file['classifier.4.weight']), aux_loss=has_aux)
     net.load_state_dict(file)
     net.eval()
@@ -77,9 +76,8 @@ def _deeplab(name: str, has_aux: bool, file: Mapping[str, Tensor]) -> Callable[[
 
 def _classifier(name: str, file: Mapping[str, Tensor],
                 part: Callable[[nn.Module], nn.Module]) -> Callable[[Tensor], Outputs]:
-    from torchvision import models
     last = [key for key in file if key.endswith('.weight')][-1]
-    net = getattr(models, name)(weights=None, num_classes=len(file[last]))
+    net = getattr(package('torchvision.models', 'torchvision'), name)(weights=None, num_classes=len(file[last]))
     net.load_state_dict(file)
     net.eval()
     return lambda x: dict(backbone=part(net)(x))
