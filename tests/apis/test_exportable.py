@@ -7,7 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit.apis.export_files import open_file, write
 from segkit.apis.export_plan import plan_for
-from segkit.apis.exportable import ExportableNetwork, _AveragePool, _HalvingPool, graph_of
+from segkit.apis.exportable import ExportableNetwork, _AveragePool, _HalvingPool, _UpwardMaxPool, graph_of
 from segkit.checkpoint import trusting
 from segkit.errors import ConfigError
 from segkit.registry import BACKBONES, DECODE_HEADS, MODELS
@@ -43,7 +43,7 @@ HEADS = {
                 dict(channels=4, num_convs=1, in_index=(0, 1), input_transform='resize_concat')],
 }
 BACKBONE_CONFIGS = {
-    'ResNet': [dict(R18, output_stride=32),
+    'ResNet': [dict(R18, output_stride=32), dict(R18, output_stride=8, ceil_mode=True),
                dict(depth=50, base_channels=4, stem_channels=4, style='caffe', output_stride=8)],
     'ResNetV1c': [dict(R18, output_stride=16, multi_grid=(1, 2))],
     'ResNetV1d': [dict(R18, output_stride=8)],
@@ -144,6 +144,12 @@ def test_average_pool_is_torch_s(length):
 def test_halving_pool_is_torch_s(size):
     x = torch.randn(2, 3, *size)
     torch.testing.assert_close(_HalvingPool()(x), nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)(x))
+
+
+@pytest.mark.parametrize('size', [(1, 2), (4, 7), (5, 6), (9, 9)])
+def test_max_pool_that_rounds_up_is_torch_s(size):
+    x = torch.randn(2, 3, *size)
+    torch.testing.assert_close(_UpwardMaxPool()(x), nn.MaxPool2d(3, 2, 1, ceil_mode=True)(x))
 
 
 @pytest.mark.parametrize('order', ['rgb', 'bgr'])
