@@ -99,8 +99,7 @@ def test_each_head_at_any_size(name, number, tmp_path):
     agrees(model, tmp_path, 'torch-export')
 
 
-@pytest.mark.parametrize('kind', ['onnx', 'torch-export'])
-@pytest.mark.parametrize('size_rule', ['floor', 'floor+1'])
+@pytest.mark.parametrize('size_rule, kind', [('floor', 'onnx'), ('floor+1', 'torch-export')])
 def test_copies_at_any_size(size_rule, kind, tmp_path):
     agrees(build(dict(type='TwoMaps'), dict(type='DeepLabV2Head'), size_rule=size_rule, **MSC), tmp_path, kind)
 
@@ -152,8 +151,8 @@ def test_max_pool_that_rounds_up_is_torch_s(size):
     torch.testing.assert_close(_UpwardMaxPool()(x), nn.MaxPool2d(3, 2, 1, ceil_mode=True)(x))
 
 
-@pytest.mark.parametrize('order', ['rgb', 'bgr'])
-@pytest.mark.parametrize('padding', [None, dict(size_divisor=32), dict(size=(70, 90))])
+@pytest.mark.parametrize('order, padding', [('bgr', None), ('rgb', dict(size_divisor=32)),
+                                            ('rgb', dict(size=(70, 90)))])
 def test_before_and_behind_the_network(order, padding, tmp_path):
     """Bytes in and classes out, against NumPy before the network and torch's interpolation behind it."""
     model = build(dict(type='TwoMaps'), dict(type='ASPPHead', channels=4), align_corners=True)
