@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Optional
 
 from segkit.apis.arguments import Parser, add_cfg_options, add_unsafe_load, say, started
-from segkit.apis.own_config import CONFIGS, is_checkpoint, refuse_no_file, stored_config
+from segkit.apis.own_config import CONFIGS, is_checkpoint, is_exported, refuse_no_file, stored_config
 from segkit.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def _checked(args: argparse.Namespace) -> str:
     """The format, of arguments that fit each other."""
     refuse_no_file(args.checkpoint)
+    if is_exported(args.checkpoint):
+        raise ConfigError(f'{args.checkpoint} is an exported file; the checkpoint that it was made of was expected.')
     wrong = not is_checkpoint(args.checkpoint) or args.config and Path(args.config).suffix.lower() not in CONFIGS
     if wrong:
         raise ConfigError('The order is: export.py CONFIG CHECKPOINT, or CHECKPOINT alone where it holds its config.\n'
@@ -155,6 +157,7 @@ def write_proven(model: 'nn.Module', cfg: 'Config', plan: 'Plan', kind: str, out
 
     Raises:
         CheckpointError: If the file disagrees; what was at ``out`` is left as it was.
+        ConfigError: If torch cannot export the network, or no image has a size that the file takes.
     """
     from segkit.apis import export_files
     from segkit.apis.export_proof import LEAST, chosen, compare
@@ -173,8 +176,11 @@ def write_proven(model: 'nn.Module', cfg: 'Config', plan: 'Plan', kind: str, out
         say(f'comparing with the network on {len(photos)} {what}')
         rows = []
         for row in compare(model, exported, plan, photos):
-            rows.append(row)
+            rows += [] if isinstance(row, str) else [row]
             say(f'  {row}')
+        if not rows:
+            raise ConfigError('No image has a size that the file takes, so it cannot be proven.\nGive others '
+                              '(--images), or --dynamic.')
         worst = min(rows, key=lambda row: (row.holds, row.agreement))
         if not worst.holds:
             raise CheckpointError(f'The file disagrees with the network, and is not kept: {worst}.\n'

@@ -144,8 +144,8 @@ def _providers(runtime: Any, device: Optional[str]) -> list:
     there = GPU in runtime.get_available_providers() and torch.cuda.is_available()
     if kind == 'cuda' and not there:
         raise ConfigError(f'device (--device): {device} is not there for ONNX Runtime, whose package is built for: '
-                          f'{", ".join(runtime.get_available_providers())}.\nInstall the one for CUDA: pip install '
-                          'onnxruntime-gpu')
+                          f'{", ".join(runtime.get_available_providers())}.\nGive cpu, or install the one for CUDA: '
+                          'pip install onnxruntime-gpu')
     if not there or kind == 'cpu':
         return ['CPUExecutionProvider']
     index = torch.device(device).index if device is not None else 0
@@ -170,7 +170,7 @@ class ProgramFile:
 
     def __init__(self, path: Union[str, Path], device: Optional[str] = None) -> None:
         if device is not None and torch.device(device).type != 'cpu':
-            raise ConfigError(f'device (--device): {path} was exported for the CPU; got {device}.\nLeave it out.')
+            raise ConfigError(f'device (--device): {path} was exported for the CPU; got {device}.\nGive cpu.')
         if not Path(path).is_file():
             raise CheckpointError(f'No such file: {path}')
         if not trusts():

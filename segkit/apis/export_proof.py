@@ -3,7 +3,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 import torch
@@ -121,7 +121,8 @@ def _of_many_sizes(paths: Sequence[str], number: int) -> list[str]:
     return (first + [path for path in paths if path not in first])[:number]
 
 
-def compare(model: nn.Module, exported: nn.Module, plan: Plan, photos: Sequence[tuple[str, Any]]) -> Iterator[Row]:
+def compare(model: nn.Module, exported: nn.Module, plan: Plan,
+            photos: Sequence[tuple[str, Any]]) -> Iterator[Union[Row, str]]:
     """Predict images with both, through the pipeline that the file holds.
 
     Where the file takes any size, parts of the first image with odd sides are compared too.
@@ -131,9 +132,17 @@ def compare(model: nn.Module, exported: nn.Module, plan: Plan, photos: Sequence[
         exported: Of :func:`segkit.apis.exported_model.init_exported`.
         plan: What the file holds.
         photos: Name, and file or array.
+
+    Yields:
+        What was found, or in words why an image cannot be compared on: a file of a fixed size does not take it.
     """
     for name, inputs, sample in _inputs(exported.cfg, plan, photos):
-        yield _row(model, exported, name, inputs, sample)
+        try:
+            yield _row(model, exported, name, inputs, sample)
+        except ConfigError as error:
+            if plan.size is None:
+                raise
+            yield f'{name}, left out: {str(error).splitlines()[0]}'
 
 
 def _inputs(cfg: Config, plan: Plan, photos: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Tensor, SegDataSample]]:

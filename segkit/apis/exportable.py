@@ -145,6 +145,21 @@ class _HalvingPool(nn.Module):
         return nn.functional.avg_pool2d(x, 2)
 
 
+class _UpwardMaxPool(nn.Module):
+    """``nn.MaxPool2d(3, 2, 1, ceil_mode=True)``, as the stem of DeepLabV2's ResNet has it.
+
+    Shape:
+        (N, C, h, w) -> (N, C, h / 2, w / 2), rounded down, plus 1.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        for dim in (-2, -1):
+            # The window beyond an even number sees the last one alone; beside an odd number there is none.
+            x = _repeated(x, dim, x.shape[dim] // 2 * 2 + 1)
+        return nn.functional.max_pool2d(x, 3, 2, 1)
+
+
 def _open_sizes(module: nn.Module) -> None:
     """Put what a graph can hold for maps of any size in the place of pools that it can hold for one."""
     for name, child in module.named_children():
@@ -166,6 +181,10 @@ def _instead_of(module: nn.Module) -> Optional[Callable[[], nn.Module]]:
             return nn.Identity
         if sides == {2} and _pair(module.padding) == (0, 0):
             return _HalvingPool
+    if isinstance(module, nn.MaxPool2d) and module.ceil_mode:
+        numbers = [_pair(getattr(module, key)) for key in ('kernel_size', 'stride', 'padding', 'dilation')]
+        if numbers == [(3, 3), (2, 2), (1, 1), (1, 1)]:
+            return _UpwardMaxPool
     return None
 
 

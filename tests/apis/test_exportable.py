@@ -7,7 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from segkit.apis.export_files import open_file, write
 from segkit.apis.export_plan import plan_for
-from segkit.apis.exportable import ExportableNetwork, _AveragePool, _HalvingPool, graph_of
+from segkit.apis.exportable import ExportableNetwork, _AveragePool, _HalvingPool, _UpwardMaxPool, graph_of
 from segkit.checkpoint import trusting
 from segkit.errors import ConfigError
 from segkit.registry import BACKBONES, DECODE_HEADS, MODELS
@@ -43,7 +43,7 @@ HEADS = {
                 dict(channels=4, num_convs=1, in_index=(0, 1), input_transform='resize_concat')],
 }
 BACKBONE_CONFIGS = {
-    'ResNet': [dict(R18, output_stride=32),
+    'ResNet': [dict(R18, output_stride=32), dict(R18, output_stride=8, ceil_mode=True),
                dict(depth=50, base_channels=4, stem_channels=4, style='caffe', output_stride=8)],
     'ResNetV1c': [dict(R18, output_stride=16, multi_grid=(1, 2))],
     'ResNetV1d': [dict(R18, output_stride=8)],
@@ -99,8 +99,7 @@ def test_each_head_at_any_size(name, number, tmp_path):
     agrees(model, tmp_path, 'torch-export')
 
 
-@pytest.mark.parametrize('kind', ['onnx', 'torch-export'])
-@pytest.mark.parametrize('size_rule', ['floor', 'floor+1'])
+@pytest.mark.parametrize('size_rule, kind', [('floor', 'onnx'), ('floor+1', 'torch-export')])
 def test_copies_at_any_size(size_rule, kind, tmp_path):
     agrees(build(dict(type='TwoMaps'), dict(type='DeepLabV2Head'), size_rule=size_rule, **MSC), tmp_path, kind)
 
@@ -146,8 +145,14 @@ def test_halving_pool_is_torch_s(size):
     torch.testing.assert_close(_HalvingPool()(x), nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)(x))
 
 
-@pytest.mark.parametrize('order', ['rgb', 'bgr'])
-@pytest.mark.parametrize('padding', [None, dict(size_divisor=32), dict(size=(70, 90))])
+@pytest.mark.parametrize('size', [(1, 2), (4, 7), (5, 6), (9, 9)])
+def test_max_pool_that_rounds_up_is_torch_s(size):
+    x = torch.randn(2, 3, *size)
+    torch.testing.assert_close(_UpwardMaxPool()(x), nn.MaxPool2d(3, 2, 1, ceil_mode=True)(x))
+
+
+@pytest.mark.parametrize('order, padding', [('bgr', None), ('rgb', dict(size_divisor=32)),
+                                            ('rgb', dict(size=(70, 90)))])
 def test_before_and_behind_the_network(order, padding, tmp_path):
     """Bytes in and classes out, against NumPy before the network and torch's interpolation behind it."""
     model = build(dict(type='TwoMaps'), dict(type='ASPPHead', channels=4), align_corners=True)
