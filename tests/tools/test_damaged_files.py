@@ -1,5 +1,6 @@
 """Damaged copies of images and masks: each loads, or gives the error that names it; nothing crashes or hangs."""
 import faulthandler
+import os
 import sys
 from collections import Counter
 from pathlib import Path
