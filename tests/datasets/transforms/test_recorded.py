@@ -71,7 +71,7 @@ def digest(one):
 
 
 def opencvs(seed):
-    """The digest of what OpenCV makes here of an image of 'multiple of 7', whose first seed AVX2 and AVX-512 round apart."""
+    """The digest of OpenCV's own resize for 'multiple of 7', of whose first image AVX2 and AVX-512 make two."""
     img = sample(seed)['img']
     size = tuple(-(-length // 7) * 7 for length in img.shape[1::-1])
     return digest(cv2.resize(img, size, interpolation=cv2.INTER_CUBIC))
