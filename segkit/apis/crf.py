@@ -1,7 +1,7 @@
 """A dense CRF over saved probabilities; the body of tools/analysis/crf.py."""
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -62,7 +62,7 @@ def refine_folder(probabilities: str, photos: str, out: str, masks: Optional[str
     refuse_inputs('OUT', out, [Path(one) for one in (probabilities, photos, masks) if one])
     pieces = list(_pieces(probabilities, photos, masks, out))
     settings = dict(crf=str(crf), probabilities=os.path.realpath(probabilities))
-    _refuse_other_values(Path(out, SETTINGS), settings)
+    _refuse_other_masks(Path(out, SETTINGS), settings, pieces)
     write_bytes(Path(out, SETTINGS), json.dumps(settings, indent=1).encode())
     bar = show_progress(range(len(pieces)), 'photos')
     totals, kept, rows = [0, 0], 0, ['photo,without,with\n']
@@ -118,8 +118,12 @@ def _pieces(probabilities: str, photos: str, masks: Optional[str], out: str) -> 
                     os.path.join(out, f'{stem}.png'))
 
 
-def _refuse_other_values(path: Path, settings: dict) -> None:
+def _refuse_other_masks(path: Path, settings: dict, pieces: Sequence[Piece]) -> None:
     if not path.is_file():
+        there = [piece.out for piece in pieces if os.path.exists(piece.out)]
+        if there:
+            raise ConfigError(f'{path.parent} holds masks that are not of a run of crf.py, such as {there[0]}: it has '
+                              f'no {path.name}.\nName another folder as OUT.')
         return
     try:
         there = json.loads(path.read_text())

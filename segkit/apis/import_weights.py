@@ -98,6 +98,8 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
     if Path(out).is_dir() or Path(out).suffix not in SUFFIXES:
         raise ConfigError(f'{out}: expected the name of a new checkpoint, such as '
                           f'{Path(file).name.split(".")[0]}.pth (or .safetensors).')
+    if Path(out).exists() and Path(file).exists() and Path(out).samefile(file):
+        raise ConfigError(f'{out} is the file that is read, which would be lost.\nName another one for the checkpoint.')
     content = read(file)
     weights = state_dict_of(content, file)
     try:
@@ -131,7 +133,8 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
         raise ConfigError(f'{out} does not hold what was written; is that disk in order?')
     say(f'{out}: {len(again)} tensors, each key of {file} used once'
         + (f' but for the {len(weights) - len(names)} left out' if len(weights) > len(names) else '')
-        + ('; batch norms are folded: keep them frozen' if folded(state) else ''))
+        + ('; every batch norm has mean 0 and variance 1: keep them frozen if they were '
+           'folded' if folded(state) else ''))
     if plan.backbone:
         say(backbone_line(plan, out))
 

@@ -71,7 +71,13 @@ def to_bytes(checkpoint: Mapping) -> bytes:
     if more:
         raise CheckpointError(f'A safetensors file holds weights and text only, not {", ".join(more)}.\n'
                               'tools/analysis/publish_model.py leaves that out, or write a file with the suffix .pth.')
-    weights: dict[str, Tensor] = {key: value.detach().contiguous() for key, value in checkpoint['state_dict'].items()}
+    weights: dict[str, Tensor] = {}
+    stored: set[int] = set()
+    for key, value in checkpoint['state_dict'].items():
+        value = value.detach().contiguous()
+        place = value.untyped_storage().data_ptr()
+        weights[key] = value.clone() if place in stored else value  # the format refuses tensors that share memory
+        stored.add(place)
     meta = checkpoint.get('meta') or {}
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in meta.items()}
     encoded = [key for key, value in meta.items() if not isinstance(value, str)]

@@ -131,7 +131,7 @@ class BaseSegDataset(BaseDataset):
         return len(self._metainfo['classes'])
 
     @property
-    def sources(self) -> list[Source]:
+    def listed_sources(self) -> list[Source]:
         """The folders and suffixes of the files; none where a subclass lists its samples in its own way."""
         self.full_init()
         return list(self._sources) if self._lean else []

@@ -22,8 +22,9 @@ FORMAT, VERSION = 'segkit pack', 1
 SUFFIX = '.lmdb'
 HEADER, HEADER_SUM, CLAIM = b'header', b'header_sha256', b'claim'
 IMAGE, MASK = 'image', 'mask'
+# Packs hold places in these two; what is new goes to the end.
 FORMATS = ('', 'JPEG', 'PNG', 'run lengths')  # '' is any other that decoders read
-COLORS = ('', 'grey', 'RGB', 'palette', 'grey and alpha', 'RGBA', 'unknown')
+COLORS = ('', 'grey', 'RGB', 'palette', 'grey and alpha', 'RGBA', 'unknown', 'CMYK')
 # A file: its bytes, their CRC-32, when it was last changed (0 if it was no file of its own), and what its header says.
 FILE = np.dtype([('size', '<u4'), ('crc32', '<u4'), ('mtime_ns', '<i8'), ('height', '<i4'), ('width', '<i4'),
                  ('format', 'u1'), ('color', 'u1'), ('orientation', 'u1')])

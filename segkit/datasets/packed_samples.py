@@ -127,7 +127,8 @@ def _read(facts: np.void, path: str, mask: bool, backend_args: Optional[dict]) -
         facts['height'], facts['width'] = shape[:2]
     else:
         facts['height'], facts['width'], facts['orientation'] = header.height, header.width, header.orientation
-        facts['format'], facts['color'] = FORMATS.index(header.format), COLORS.index(header.color)
+        facts['format'] = FORMATS.index(header.format)
+        facts['color'] = COLORS.index(header.color if header.color in COLORS else 'unknown')
     facts['size'], facts['crc32'] = len(data), zlib.crc32(data)
     return data
 

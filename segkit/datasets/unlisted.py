@@ -36,7 +36,7 @@ def unlisted(parts: Sequence[BaseSegDataset]) -> Unlisted:
         for i in range(len(part)):
             info = part.get_data_info(i)
             used.update(info[key] for key in ('img_path', 'seg_map_path') if info.get(key))
-        for source in part.sources:
+        for source in part.listed_sources:
             if not _is_there(source.img_dir, part):
                 continue
             photo_dirs[source.img_dir].update([part.img_suffix] if part.img_suffix else ANY)

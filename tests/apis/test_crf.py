@@ -125,6 +125,14 @@ def test_masks_of_other_values_are_not_mixed(saved):
         refine(saved, values=VALUES, processes=1)
 
 
+def test_masks_of_something_else_are_left(saved):
+    (saved / 'out').mkdir()
+    (saved / 'out/p1.png').write_bytes(b'mine')
+    with pytest.raises(ConfigError, match='(?s)not of a run of crf.py, such as .*p1.png.*another folder'):
+        refine(saved, processes=1)
+    assert [path.name for path in (saved / 'out').iterdir()] == ['p1.png']
+
+
 def test_an_npz_file_of_one_array(saved):
     found = np.load(saved / 'probs/p0.npy')
     np.savez_compressed(saved / 'one.npz', probs=found)

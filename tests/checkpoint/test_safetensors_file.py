@@ -74,6 +74,14 @@ def test_a_file_of_torch_under_this_name_is_named(tmp_path):
         load_file(tmp_path / 'net.safetensors')
 
 
+def test_weights_that_share_memory_are_written_once_each(tmp_path):
+    one = torch.arange(6.).reshape(2, 3)
+    path = tmp_path / 'tied.safetensors'
+    write_atomic(dict(state_dict=dict(a=one, b=one, c=one[1])), path)
+    found = load_file(path)['state_dict']
+    assert torch.equal(found['a'], one) and torch.equal(found['b'], one) and torch.equal(found['c'], one[1])
+
+
 def test_what_it_cannot_hold_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match='not message_hub, optimizer.\n.*publish_model.py'):
         write_atomic(dict(content(), optimizer={}, message_hub={}), tmp_path / 'x.safetensors')

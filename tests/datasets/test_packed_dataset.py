@@ -138,20 +138,21 @@ def test_masks_of_coco_s_annotations(pack, tmp_path):
 
 def test_other_formats_and_masks_in_colours(pack, tmp_path):
     rng = np.random.RandomState(0)
-    for i, suffix in enumerate(('bmp', 'webp', 'tif', 'png')):
+    for i, suffix in enumerate(('bmp', 'webp', 'tif', 'png', 'jpg')):
         (tmp_path / 'img').mkdir(exist_ok=True)
         (tmp_path / 'seg').mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / f'img/{i}.{suffix}'), rng.randint(0, 255, (9, 14, 3)).astype(np.uint8))
         Image.fromarray(np.tile(np.array([[9, 0, 0], [0, 9, 0]], np.uint8), (9, 7, 1))).save(tmp_path / f'seg/{i}.png')
+    Image.fromarray(rng.randint(0, 255, (9, 14, 4)).astype(np.uint8), 'CMYK').save(tmp_path / 'img/4.jpg')
     load = [LOAD[0], dict(type='LoadAnnotations', color_map={(9, 0, 0): 0, (0, 9, 0): 1})]
     config = dict(type='FolderDataset', data_root=str(tmp_path), metainfo=dict(classes=('a', 'b')), pipeline=load,
                   data_prefix=dict(img_path='img', seg_map_path='seg'))
     path = pack(config)
     folder, packed = DATASETS.build(config), build(path, pipeline=load)
-    for i in range(4):
+    for i in range(5):
         assert np.array_equal(folder[i]['img'], packed[i]['img'])
         assert np.array_equal(folder[i]['gt_seg_map'], packed[i]['gt_seg_map'])
-    assert check_dataset(packed).startswith('4 pairs')
+    assert check_dataset(packed).startswith('5 pairs')
     with pytest.raises(DataError, match='RGB image; expected one class index'):
         check_dataset(build(path))
 

@@ -100,7 +100,7 @@ def test_the_real_weights_on_16_photos(data_pack, tmp_path, capsys):
     """
     source, target = data_pack / 'weights/deeplabv3_mnv2_pascal_trainval.pth', tmp_path / 'mnv2.pth'
     convert(source, target)
-    assert 'batch norms are folded' in capsys.readouterr().out
+    assert 'keep them frozen if they were folded' in capsys.readouterr().out
     run_test([str(CONFIG), str(target), '--work-dir', str(tmp_path), '--cfg-options',
               f'data_root={data_pack}/VOC2012', 'test_dataloader.dataset.indices=16',
               'test_dataloader.dataset.ann_file=ImageSets/Segmentation/val_2007.txt',

@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 import numpy as np
 import torch
+from mmengine.dist import barrier
 from mmengine.hooks import Hook
 
 from segkit.engine.run_folder import write_bytes
@@ -24,6 +25,7 @@ class SaveProbabilitiesHook(Hook):
         out_dir: The folder, for nothing else.
 
     Raises:
+        ConfigError: If the folder holds probabilities.
         DataError: If two images have one name.
     """
 
@@ -40,13 +42,18 @@ class SaveProbabilitiesHook(Hook):
                               'EncoderDecoder, or SegTTAModel around one.')
         segmentor.test_cfg['keep_logits'] = True
         self._written.clear()
+        there = sorted(self.out_dir.glob('*.npy'))
+        barrier()  # ahead of what any process writes
+        if there:
+            raise ConfigError(f'{self.out_dir} holds probabilities already, such as {there[0].name}, which would be '
+                              'taken for those of this test.\nName another folder, or remove them.')
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
                         outputs: Optional[Sequence] = None) -> None:
         """Write the batch's probabilities."""
         for sample in outputs or ():
             name = Path(sample.img_path).stem
-            if name in self._written:
+            if name in self._written or (self.out_dir / f'{name}.npy').exists():  # by another process
                 raise DataError(f'{sample.img_path}: another image is called {name} too, and the probabilities of both '
                                 f'would be written to {name}.npy.\nTest the folders one by one.')
             self._written.add(name)

@@ -61,11 +61,22 @@ def test_the_mean_of_views_says_how_it_becomes_probabilities(tmp_path):
 
 def test_two_photos_of_one_name(tmp_path):
     runner, hook = SimpleNamespace(model=Net()), SaveProbabilitiesHook(str(tmp_path))
-    for _ in range(2):  # each test begins anew
-        hook.before_test(runner)
-        hook.after_test_iter(runner, 0, outputs=[sample('x/a.jpg', torch.rand(2, 3, 3))])
+    hook.before_test(runner)
+    hook.after_test_iter(runner, 0, outputs=[sample('x/a.jpg', torch.rand(2, 3, 3))])
     with pytest.raises(DataError, match='y/a.jpg: another image is called a too'):
         hook.after_test_iter(runner, 1, outputs=[sample('y/a.jpg', torch.rand(2, 3, 3))])
+    other = SaveProbabilitiesHook(str(tmp_path / 'b'))  # of another process
+    other.before_test(runner)
+    (tmp_path / 'b').mkdir()
+    (tmp_path / 'b/a.npy').touch()
+    with pytest.raises(DataError, match='y/a.jpg: another image is called a too'):
+        other.after_test_iter(runner, 0, outputs=[sample('y/a.jpg', torch.rand(2, 3, 3))])
+
+
+def test_those_of_an_earlier_test_are_not_mixed(tmp_path):
+    (tmp_path / 'a.npy').touch()
+    with pytest.raises(ConfigError, match='(?s)holds probabilities already, such as a.npy.*another folder'):
+        SaveProbabilitiesHook(str(tmp_path)).before_test(SimpleNamespace(model=Net()))
 
 
 def test_a_model_that_gives_none(tmp_path):
