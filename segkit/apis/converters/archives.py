@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Optional
 
+from segkit.apis.converters.placing import KEPT, UNFINISHED, replacing, telling
 from segkit.datasets.progress import show_progress
 from segkit.downloading import CHUNK, MB, DownloadError, digest_of, download
 from segkit.errors import DataError
@@ -83,35 +84,40 @@ def fetch(url: str, digest: str, folder: str) -> Path:
 def unpack(path: Path, target: str, places: dict[str, str]) -> None:
     """Unpack an archive; files that are there with the size (of a zip file: the checksum) that they should have stay.
 
+    Others that are there are kept under another name.
+
     Args:
         path: A tar file, compressed or not, or a zip file.
         target: The folder to unpack into.
         places: As for :class:`Archive`.
 
     Raises:
-        DataError: If it is damaged, or would write outside of ``target``.
+        DataError: If it is damaged or encrypted, or would write outside of ``target``.
     """
     size = osp.getsize(path) // MB
     bar, shown, written, there = iter(show_progress(range(size), f'MB of {path.name} unpacked')), 0, 0, 0
     try:
-        for member in _members(path):
-            if '..' in member.name.split('/') or member.name.startswith('/'):
-                raise DataError(f'{path} has a file {member.name!r}, which lies outside of it.\nFetch it again from '
-                                'its official address.')
-            place = _place(member.name, places)
-            if place is not None:
-                goal = osp.join(target, place)
-                if _is_there(goal, member):
-                    there += 1
-                else:
-                    _write(goal, member)
-                    written += 1
-            while shown < min(member.position // MB, size):
-                next(bar)
-                shown += 1
+        with telling(path.name) as kept:
+            for member in _members(path):
+                _require_inside(member.name, path)
+                place = _place(member.name, places)
+                if place is not None:
+                    _require_plain(member.name, path)
+                    goal = osp.join(target, place)
+                    if _is_there(goal, member):
+                        there += 1
+                    else:
+                        _write(goal, member, kept)
+                        written += 1
+                while shown < min(member.position // MB, size):
+                    next(bar)
+                    shown += 1
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f'{path} is damaged or cut short: {error}.\nDelete it and fetch it again '
                         '(--download).') from error
+    except RuntimeError as error:  # what zipfile raises; NotImplementedError is one
+        raise DataError(f'{path} is encrypted, or packed in a way that Python cannot unpack: {error}.\nThe official '
+                        'archive is neither: delete it and fetch it again (--download).') from error
     for _ in bar:
         pass
     print(f'{path.name}: {written} files unpacked into {target}' + (f', {there} were there' if there else ''),
@@ -166,16 +172,28 @@ def _is_there(path: str, member: _Member) -> bool:
     return crc == member.crc
 
 
-def _write(path: str, member: _Member) -> None:
+def _require_inside(name: str, path: Path) -> None:
+    if '..' in name.split('/') or name.startswith('/'):
+        raise DataError(f'{path} has a file {name!r}, which lies outside of it.\nFetch it again from its official '
+                        'address.')
+
+
+def _require_plain(name: str, path: Path) -> None:
+    """Refuse what Windows takes for folders, drives and streams: '..\\x' and 'C:x' would lie outside there."""
+    if '\\' in name or ':' in name:
+        raise DataError(f'{path} has a file {name!r}, whose name has a backslash or a colon.\nFetch it again from its '
+                        'official address.')
+
+
+def _write(path: str, member: _Member, kept: list[str]) -> None:
     os.makedirs(osp.dirname(path), exist_ok=True)
-    with member.open() as source, open(f'{path}.part', 'wb') as file:
+    with member.open() as source, replacing(path, kept) as unfinished, open(unfinished, 'wb') as file:
         shutil.copyfileobj(source, file, CHUNK)
-    os.replace(f'{path}.part', path)
 
 
 def _is_unpacked(archive: Archive, target: str) -> bool:
     for folder, count in archive.holds.items():
         place = osp.join(target, folder)
-        if not osp.isdir(place) or sum(not name.endswith('.part') for name in os.listdir(place)) < count:
+        if not osp.isdir(place) or sum(not name.endswith((KEPT, UNFINISHED)) for name in os.listdir(place)) < count:
             return False
     return True

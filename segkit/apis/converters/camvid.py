@@ -18,16 +18,8 @@ from PIL import Image
 from segkit.apis.converters.archives import Archive, provide
 from segkit.apis.converters.camvid_colors import labels_of_colors
 from segkit.apis.converters.inputs import refuse_inside, require_counts, require_files
-from segkit.apis.converters.steps import (
-    Mask,
-    fan_out,
-    look_at,
-    map_labels,
-    try_out,
-    write_bytes,
-    write_list,
-    write_masks,
-)
+from segkit.apis.converters.placing import telling, write_bytes
+from segkit.apis.converters.steps import Mask, fan_out, look_at, map_labels, try_out, write_list, write_masks
 from segkit.datasets.camvid_dataset import CamVidDataset
 from segkit.datasets.listing import list_files, shorten
 from segkit.datasets.transforms.image_file import decode_image, decode_mask, read_bytes
@@ -85,7 +77,11 @@ def convert(in_dir: str, out_dir: str, form: Optional[str] = None, photos: str =
              for split, some in sources.items() for name, photo, _ in some]
     for split in sources:
         os.makedirs(osp.join(out_dir, split, 'images'), exist_ok=True)
-    new = sum(fan_out(functools.partial(_write_photos, halve=halve), pairs, 'frames', processes))
+    new = 0
+    with telling('frames') as kept:
+        for written, replaced in fan_out(functools.partial(_write_photos, halve=halve), pairs, 'frames', processes):
+            new += written
+            kept += replaced
     print(f'{new} frames written, {len(pairs) - new} were there', flush=True)
     read = read_segnet if form == 'segnet' else functools.partial(read_original, halve=halve)
     write_masks(masks, read, CamVidDataset.METAINFO['palette'], 'CamVid', processes)
@@ -152,9 +148,9 @@ def _original(in_dir: str) -> dict[str, list[tuple[str, str, str]]]:
     return sources
 
 
-def _write_photos(pairs: Sequence[tuple[str, str]], halve: bool) -> int:
-    """How many were written."""
-    written = 0
+def _write_photos(pairs: Sequence[tuple[str, str]], halve: bool) -> tuple[int, list[str]]:
+    """How many were written, and the names that files of other content were kept under."""
+    written, kept = 0, []
     for source, target in pairs:
         content = read_bytes(source)
         image = decode_image(content, source)
@@ -165,5 +161,5 @@ def _write_photos(pairs: Sequence[tuple[str, str]], halve: bool) -> int:
             kind, options = ('JPEG', dict(quality=95, subsampling=0)) if target.endswith('.jpg') else ('PNG', {})
             Image.fromarray(image[..., ::-1]).save(file, kind, **options)
             content = file.getvalue()
-        written += write_bytes(target, content)
-    return written
+        written += write_bytes(target, content, kept)
+    return written, kept

@@ -1,7 +1,8 @@
 """The steps every converter takes: look at each file, write masks and lists, try the result out.
 
 Nothing is written before everything was looked at, masks and lists are whole or not there, and a list is written when
-all its masks are: a run that is stopped goes on where it was, and a second one mends what was changed.
+all its masks are: a run that is stopped goes on where it was, and a second one mends what was changed. A file of other
+content is kept under another name.
 """
 import os
 import os.path as osp
@@ -13,11 +14,12 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from segkit.apis.converters.placing import keep, replacing, same_content, telling, write_bytes
 from segkit.datasets.check import check_dataset
 from segkit.datasets.image_header import ImageHeader, read_header
 from segkit.datasets.parallel import in_pieces, map_in_order
 from segkit.datasets.progress import show_progress
-from segkit.datasets.transforms.image_file import decode_mask, read_bytes
+from segkit.datasets.transforms.image_file import check_whole, decode_mask, read_bytes
 from segkit.errors import DataError
 from segkit.evaluation.palette_png import write_palette_png
 from segkit.registry import DATASETS
@@ -65,6 +67,8 @@ def write_masks(masks: Sequence[Mask], read: Reader, palette: Sequence[Sequence[
                 processes: Optional[int] = None) -> None:
     """Write each mask that is not there whole and with the same labels; says how many.
 
+    What is there instead is kept under another name, unless it is a damaged image.
+
     Args:
         masks: The masks.
         read: Gives the labels of a source.
@@ -77,11 +81,15 @@ def write_masks(masks: Sequence[Mask], read: Reader, palette: Sequence[Sequence[
     """
     for folder in {osp.dirname(mask.target) for mask in masks}:
         os.makedirs(folder, exist_ok=True)
-    done = list(fan_out(partial(_write_some, read=read, palette=palette), masks, f'masks of {split}', processes))
-    written, mended = sum(one[0] for one in done), sum(one[1] for one in done)
-    faults = [one[2] for one in done]
-    print(f'{split}: {written} masks written, {len(masks) - written - sum(map(len, faults))} were there'
-          + (f'; {mended} of the written ones were there with other labels or damaged' if mended else ''), flush=True)
+    written, mended, faults = 0, 0, []
+    with telling(split) as kept:
+        for one in fan_out(partial(_write_some, read=read, palette=palette), masks, f'masks of {split}', processes):
+            written, mended = written + one.written, mended + one.mended
+            kept += one.kept
+            faults.append(one.faults)
+        print(f'{split}: {written} masks written, {len(masks) - written - sum(map(len, faults))} were there'
+              + (f'; {mended} of the written ones were there with other labels or damaged' if mended else ''),
+              flush=True)
     _raise(faults, len(masks))
 
 
@@ -103,25 +111,16 @@ def fan_out(function: Callable[[list], Any], items: Sequence, what: str, process
 
 
 def write_list(path: str, names: Sequence[str]) -> None:
-    """Write one name a line, at once."""
+    """Write one name a line, at once; a list of other content that is there is kept under another name."""
     os.makedirs(osp.dirname(path) or '.', exist_ok=True)
-    write_bytes(path, ''.join(f'{name}\n' for name in names).encode())
-
-
-def write_bytes(path: str, content: bytes) -> bool:
-    """Write a file at once; one that holds just this already stays. Returns whether it was written."""
-    if osp.isfile(path) and osp.getsize(path) == len(content):
-        with open(path, 'rb') as file:
-            if file.read() == content:
-                return False
-    with open(f'{path}.part', 'wb') as file:
-        file.write(content)
-    os.replace(f'{path}.part', path)
-    return True
+    with telling(path) as kept:
+        write_bytes(path, ''.join(f'{name}\n' for name in names).encode(), kept)
 
 
 def put_files(pairs: Sequence[tuple[str, str]], what: str) -> None:
-    """Put photos at a second place without taking room twice; copied where the file system cannot link.
+    """Put photos at a second place as hard links, which take no room; copied where the file system has none.
+
+    A file of other content that is there is kept under another name.
 
     Args:
         pairs: (file, where it is wanted too).
@@ -129,17 +128,15 @@ def put_files(pairs: Sequence[tuple[str, str]], what: str) -> None:
     """
     for folder in {osp.dirname(target) for _, target in pairs}:
         os.makedirs(folder, exist_ok=True)
-    for source, target in show_progress(pairs, what):
-        if osp.isfile(target) and (osp.samefile(source, target) or _same_bytes(source, target)):
-            continue
-        unfinished = f'{target}.part'
-        if osp.lexists(unfinished):
-            os.remove(unfinished)
-        try:
-            os.link(source, unfinished)
-        except OSError:
-            shutil.copyfile(source, unfinished)
-        os.replace(unfinished, target)
+    with telling(what) as kept:
+        for source, target in show_progress(pairs, what):
+            if same_content(source, target):
+                continue
+            with replacing(target, kept) as unfinished:
+                try:
+                    os.link(source, unfinished)
+                except OSError:
+                    shutil.copyfile(source, unfinished)
 
 
 def try_out(configs: dict[str, dict]) -> dict[str, int]:
@@ -249,9 +246,16 @@ def _unreadable(masks: Sequence[Mask], read: Reader) -> list[str]:
     return faults
 
 
-def _write_some(masks: Sequence[Mask], read: Reader, palette: Sequence[Sequence[int]]) -> tuple[int, int, list[str]]:
-    """How many were written, and how many of those in place of wrong ones; what is wrong with the others."""
-    written, mended, faults = 0, 0, []
+class _Done(NamedTuple):
+    written: int
+    mended: int  # of the written ones: those that replaced a file
+    kept: list[str]
+    faults: list[str]
+
+
+def _write_some(masks: Sequence[Mask], read: Reader, palette: Sequence[Sequence[int]]) -> _Done:
+    """What was done, and what is wrong with the masks that could not be made."""
+    written, mended, kept, faults = 0, 0, [], []
     for mask in masks:
         try:
             labels = read(mask.source)
@@ -261,9 +265,23 @@ def _write_some(masks: Sequence[Mask], read: Reader, palette: Sequence[Sequence[
         there = osp.lexists(mask.target)
         if there and holds(mask.target, labels):
             continue
+        if there and not _is_damaged(mask.target):
+            keep(mask.target, kept)
         write_palette_png(mask.target, labels, palette)
         written, mended = written + 1, mended + there
-    return written, mended, faults
+    return _Done(written, mended, kept, faults)
+
+
+def _is_damaged(path: str) -> bool:
+    """Whether a file is an image that was cut short or changed on the disk; not if it is anything else."""
+    try:
+        with open(path, 'rb') as file:
+            check_whole(file.read(), path)
+    except DataError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _raise(faults: Sequence[Sequence[str]], total: int) -> None:
@@ -275,7 +293,3 @@ def _raise(faults: Sequence[Sequence[str]], total: int) -> None:
 
 def _name_of(mask: Mask) -> str:
     return mask.source if isinstance(mask.source, str) else f'The mask for {osp.basename(mask.target)}'
-
-
-def _same_bytes(a: str, b: str) -> bool:
-    return osp.getsize(a) == osp.getsize(b) and read_bytes(a) == read_bytes(b)

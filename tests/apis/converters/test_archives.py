@@ -55,10 +55,12 @@ def test_what_is_wanted_goes_to_its_place_and_stays(packed, tmp_path, capsys):
     times = {path: path.stat().st_mtime_ns for path in out.rglob('*.bin')}
     (out / 'photos/2.bin').unlink()
     (out / 'labels/all/3.bin').write_bytes(FILES['Set/masks/3.bin'][:-1])
-    (out / 'labels/all/4.bin.part').write_bytes(b'of a run that was killed')
     unpack(packed, str(out), PLACES)
-    assert '2 files unpacked into' in capsys.readouterr().out
-    (out / 'labels/all/4.bin.part').unlink()
+    said = capsys.readouterr().out
+    assert '2 files unpacked into' in said
+    assert f'{packed.name}: a file of other content was there; it is kept as {out}/labels/all/3.bin.before\n' in said
+    assert (out / 'labels/all/3.bin.before').read_bytes() == FILES['Set/masks/3.bin'][:-1]
+    (out / 'labels/all/3.bin.before').unlink()
     assert content(out) == EXPECTED
     assert sum(path.stat().st_mtime_ns == then for path, then in times.items()) == 8
 
@@ -66,9 +68,10 @@ def test_what_is_wanted_goes_to_its_place_and_stays(packed, tmp_path, capsys):
 def test_a_zip_file_knows_what_was_changed_to_the_same_length(tmp_path):
     write_archive(tmp_path / 'x.zip')
     unpack(tmp_path / 'x.zip', str(tmp_path / 'out'), PLACES)
-    (tmp_path / 'out/photos/1.bin').write_bytes(FILES['Set/images/1.bin'][::-1])
+    other = FILES['Set/images/1.bin'][::-1]
+    (tmp_path / 'out/photos/1.bin').write_bytes(other)
     unpack(tmp_path / 'x.zip', str(tmp_path / 'out'), PLACES)
-    assert content(tmp_path / 'out') == EXPECTED
+    assert content(tmp_path / 'out') == {**EXPECTED, 'photos/1.bin.before': other}
 
 
 def test_damage_is_named_and_no_file_is_half(packed, tmp_path):
@@ -84,7 +87,7 @@ def test_damage_is_named_and_no_file_is_half(packed, tmp_path):
         else:
             assert packed.suffix == '.tar' and len(damaged) == len(whole)  # no checksum within; its digest is compared
             continue
-        assert all(EXPECTED[name] == data for name, data in content(out).items() if not name.endswith('.part'))
+        assert all(EXPECTED[name] == data for name, data in content(out).items())  # and no unfinished file stays
 
 
 def test_another_archive_and_one_that_leaves_its_folder(packed, tmp_path):
@@ -95,6 +98,38 @@ def test_another_archive_and_one_that_leaves_its_folder(packed, tmp_path):
         with pytest.raises(DataError, match='lies outside of it'):
             unpack(packed, str(tmp_path / 'out'), {'': ''})
     assert not list(tmp_path.rglob('evil*'))
+
+
+@pytest.mark.parametrize('name', [r'Set\images\evil', r'Set/images/..\..\evil', 'C:evil', 'Set/images/evil.png:x'])
+def test_names_that_mean_something_else_on_windows_are_refused(packed, tmp_path, name):
+    write_archive(packed, {name: b'x'})
+    with pytest.raises(DataError, match='whose name has a backslash or a colon'):
+        unpack(packed, str(tmp_path / 'out'), {'': ''})
+    assert not list(tmp_path.rglob('*evil*'))
+
+
+@pytest.mark.parametrize('at, value', [(8, 1), (10, 98)], ids=['encrypted', 'unknown method'])
+def test_zip_files_that_python_cannot_unpack(tmp_path, at, value):
+    path = tmp_path / 'x.zip'
+    write_archive(path, {'Set/images/1.bin': b'content'})
+    content = bytearray(path.read_bytes())
+    listed = content.index(b'PK\1\2')
+    content[listed + at] = content[at - 2] = value  # the flags or the method, in the directory and before the file
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match='x.zip is encrypted, or packed in a way .* cannot unpack: .*\n.*fetch'):
+        unpack(path, str(tmp_path / 'out'), PLACES)
+    assert not list((tmp_path / 'out').rglob('*.*'))
+
+
+def test_names_of_kept_and_unfinished_files_count_for_nothing(packed, tmp_path):
+    out = tmp_path / 'out'
+    unpack(packed, str(out), PLACES)
+    (out / 'photos/1.bin').rename(out / 'photos/1.bin.before')
+    for name in ('1.bin.2.before', '1.bin.77.part'):
+        (out / 'photos' / name).write_bytes(b'x')
+    provide([Archive(f'http://localhost/{packed.name}', '', PLACES, {'photos': 5, 'labels/all': 5})], str(out),
+            str(tmp_path))
+    assert (out / 'photos/1.bin').read_bytes() == FILES['Set/images/1.bin']
 
 
 def test_fetched_unpacked_and_not_fetched_again(web_server, tmp_path, capsys):

@@ -91,6 +91,9 @@ def test_real_labels_photos_and_the_config(request, form, pack, tmp_path, throug
     assert f'1 frames written, {total - 1} were there' in said
     assert f'CamVid: 0 masks written, {total} were there' in said
     assert first.read_bytes() == whole
+    kept = first.with_name(f'{first.name}.before')
+    assert f'frames: a file of other content was there; it is kept as {kept}\n' in said
+    assert kept.read_bytes() == whole[:-50]
 
 
 def test_png_without_loss_and_the_full_size(segnet, original, tmp_path, through_config):

@@ -4,20 +4,23 @@ import shutil
 
 import numpy as np
 import pytest
-from cityscapesscripts.helpers.annotation import Annotation
-from cityscapesscripts.helpers.labels import id2label
-from cityscapesscripts.preparation.json2labelImg import createLabelImage
 from PIL import Image
 
 from segkit.apis.converters.cityscapes import convert
-from segkit.apis.converters.cityscapes_polygons import NAMES
+from segkit.apis.converters.cityscapes_polygons import NAMES, TRAIN_IDS, paint_polygons
 from segkit.errors import DataError
+
+
+def scripts(module):
+    """A module of cityscapesScripts, where somebody installed it."""
+    return pytest.importorskip(f'cityscapesscripts.{module}', reason='pip install cityscapesscripts')
 
 
 @pytest.fixture
 def tree(tmp_path, photo):
     """Frames with polygons: two cities of train, one of val, one of test. Those of bochum have label ids too."""
-    rng = np.random.RandomState(0)
+    rng, id_of = np.random.RandomState(0), [next(i for i in range(34) if TRAIN_IDS[i] == k) for k in range(19)]
+    id_of = np.array(id_of + [0] * 237)  # a label id of each train id; 0, unlabeled, of void
     for n, frame in enumerate(('train/aachen/aachen_000000_000019', 'train/aachen/aachen_000001_000019',
                                'train/bochum/bochum_000000_000313', 'val/lindau/lindau_000000_000019',
                                'test/bonn/bonn_000000_000019')):
@@ -27,15 +30,45 @@ def tree(tmp_path, photo):
         path.write_text(json.dumps(dict(imgWidth=96, imgHeight=48, objects=[
             dict(label=NAMES[rng.randint(34)], polygon=rng.randint(0, 96, (5, 2)).tolist()) for _ in range(30)])))
         if 'bochum' in frame:
-            createLabelImage(annotation(path), 'ids').save(path.with_name(path.name.replace('polygons.json',
-                                                                                            'labelIds.png')))
+            Image.fromarray(id_of[paint_polygons(str(path))].astype(np.uint8)).save(
+                path.with_name(path.name.replace('polygons.json', 'labelIds.png')))
     return tmp_path
 
 
-def annotation(path):
-    read = Annotation()
-    read.fromJsonFile(str(path))
-    return read
+def test_masks_written_by_hand(tmp_path, photo, grey):
+    """A road with a car on it and a licence plate on that, below a sky; and a frame that has label ids."""
+    for name in ('aachen_000000_000019', 'bochum_000000_000313'):
+        photo(tmp_path / f'leftImg8bit/val/x/{name}_leftImg8bit.png', (4, 6))
+    out = tmp_path / 'gtFine/val/x'
+    out.mkdir(parents=True)
+    (out / 'aachen_000000_000019_gtFine_polygons.json').write_text(json.dumps(dict(imgWidth=6, imgHeight=4, objects=[
+        dict(label=label, polygon=[[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) for label, x0, y0, x1, y1 in (
+            ('sky', 0, 0, 5, 0), ('road', 0, 2, 5, 3), ('cargroup', 1, 1, 3, 2), ('license plate', 2, 2, 2, 2))])))
+    grey(out / 'bochum_000000_000313_gtFine_labelIds.png', [[23] * 6, [4, 7, 8, 11, 12, 13], [33, 32, 31, 30, 29, 28],
+                                                            [0, 17, 19, 20, 21, 22]])
+    assert convert(str(tmp_path), partial=True, processes=1) == dict(val=2)
+    painted, mapped = (np.array(Image.open(path)).tolist() for path in sorted(out.glob('*_labelTrainIds.png')))
+    void = 255
+    assert painted == [[10] * 6, [void, 13, 13, 13, void, void], [0, 13, 13, 13, 0, 0], [0] * 6]
+    assert mapped == [[10] * 6, [void, 0, 1, 2, 3, 4], [18, 17, 16, void, void, 15], [void, 5, 6, 7, 8, 9]]
+
+
+def test_masks_are_those_of_cityscapesscripts(tree):
+    paint, annotation = scripts('preparation.json2labelImg').createLabelImage, scripts('helpers.annotation').Annotation
+    ids = next(tree.rglob('*_labelIds.png'))
+
+    def painted(path, what):
+        read = annotation()
+        read.fromJsonFile(str(path))
+        return paint(read, what)
+
+    painted(ids.with_name(ids.name.replace('labelIds.png', 'polygons.json')), 'ids').save(ids)
+    assert convert(str(tree), partial=True, processes=2) == dict(train=3, val=1)
+    made = sorted(tree.rglob('*_labelTrainIds.png'))
+    assert len(made) == 5
+    for path in made:
+        polygons = path.with_name(path.name.replace('labelTrainIds.png', 'polygons.json'))
+        assert np.array_equal(np.array(Image.open(path)), np.array(painted(polygons, 'trainIds')))
 
 
 def test_both_sources_lists_and_the_config(tree, through_config, capsys):
@@ -44,7 +77,7 @@ def test_both_sources_lists_and_the_config(tree, through_config, capsys):
     assert len(made) == 5
     for path in made:
         polygons = path.with_name(path.name.replace('labelTrainIds.png', 'polygons.json'))
-        assert np.array_equal(np.array(Image.open(path)), np.array(createLabelImage(annotation(polygons), 'trainIds')))
+        assert np.array_equal(np.array(Image.open(path)), paint_polygons(str(polygons)))
     assert (tree / 'train.txt').read_text().split() == [
         'aachen/aachen_000000_000019', 'aachen/aachen_000001_000019', 'bochum/bochum_000000_000313']
     assert (tree / 'test.txt').read_text() == 'bonn/bonn_000000_000019\n'
@@ -67,7 +100,7 @@ def test_the_real_frame(tmp_path, data_pack, through_config):
     assert convert(str(tmp_path / 'city'), partial=True) == dict(val=1)
     ids = np.array(Image.open(str(scaled).replace('TrainIds', 'Ids')))
     ours = np.array(Image.open(scaled))
-    assert np.array_equal(ours, np.vectorize(lambda i: id2label[i].trainId)(ids))
+    assert np.array_equal(ours, TRAIN_IDS[ids])  # whose table test_cityscapes_polygons.py compares
     assert (ours != theirs).mean() < 0.005  # the sample's two masks were scaled down apart from each other
 
 

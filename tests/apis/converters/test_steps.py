@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from segkit.apis.converters import steps
-from segkit.apis.converters.steps import Mask, look_at, put_files, read_all, write_masks
+from segkit.apis.converters.steps import Mask, look_at, put_files, read_all, write_list, write_masks
 from segkit.datasets.transforms.image_file import decode_mask, read_bytes
 from segkit.errors import DataError
 from segkit.palette import color_map
+
+LINK = os.link
 
 
 def read(path: str) -> np.ndarray:
@@ -50,13 +52,48 @@ def test_written_once_and_mended(masks, capsys, processes):
     times = {mask.target: os.stat(mask.target).st_mtime_ns for mask in masks}
     os.remove(masks[0].target)
     Path(masks[1].target).write_bytes(Path(masks[1].target).read_bytes()[:-9])
-    Path(masks[2].target).write_bytes(Path(masks[3].target).read_bytes())
+    Path(masks[2].target).write_bytes(other := Path(masks[3].target).read_bytes())
     Path(f'{masks[4].target}.part').write_bytes(b'half')
     write_masks(masks, read, color_map(6), 'train', processes)
-    assert 'train: 3 masks written, 117 were there; 2 of the written ones were there with' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'train: 3 masks written, 117 were there; 2 of the written ones were there with' in said
+    assert f'train: a file of other content was there; it is kept as {masks[2].target}.before\n' in said
+    assert Path(f'{masks[2].target}.before').read_bytes() == other
+    assert len(list(Path(masks[0].target).parents[1].rglob('*.before'))) == 1  # none of the damaged one
     assert_made(masks)
     assert [mask.target for mask in masks if os.stat(mask.target).st_mtime_ns != times[mask.target]] == [
         mask.target for mask in masks[:3]]
+
+
+@pytest.mark.parametrize('processes', [1, 3])
+def test_other_files_at_a_mask_s_place_are_kept(masks, capsys, processes):
+    own = {masks[0]: b'no image at all', masks[60]: Path(masks[1].source).read_bytes(),
+           masks[110]: Path(masks[1].photo).read_bytes()}
+    for mask, content in own.items():
+        Path(mask.target).parent.mkdir(parents=True, exist_ok=True)
+        Path(mask.target).write_bytes(content)
+    write_masks(masks, read, color_map(6), 'train', processes)
+    assert_made(masks)
+    for mask, content in own.items():
+        assert Path(f'{mask.target}.before').read_bytes() == content
+    names = [f'{mask.target}.before' for mask in own]
+    assert f'train: 3 files of other content were there; they are kept as {names[0]}, {names[1]}, ...\n' in (
+        capsys.readouterr().out)
+
+
+def test_a_list_of_somebody_s_own_is_kept(tmp_path, capsys):
+    path = tmp_path / 'train.txt'
+    path.write_text('their own\n')
+    for _ in range(2):
+        write_list(str(path), ['a', 'b'])
+    assert path.read_text() == 'a\nb\n' and (tmp_path / 'train.txt.before').read_text() == 'their own\n'
+    assert capsys.readouterr().out == f'{path}: a file of other content was there; it is kept as {path}.before\n'
+    path.write_text('another one\n')
+    write_list(str(path), ['a', 'b'])
+    assert (tmp_path / 'train.txt.before').read_text() == 'their own\n'
+    assert (tmp_path / 'train.txt.2.before').read_text() == 'another one\n'
+    assert f'kept as {path}.2.before\n' in capsys.readouterr().out
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def killed_at(masks, path, who, processes):
@@ -88,7 +125,11 @@ def test_a_run_that_is_killed_goes_on(tmp_path, masks, capsys, processes, who, s
     lasts, held = os.pipe()
     run.start()
     os.close(held)
-    run.join()
+    run.join(60)
+    if run.is_alive():
+        run.kill()
+        run.join()
+        pytest.fail('the run, of which a process was killed, did not end within a minute')
     assert run.exitcode == status
     assert os.read(lasts, 1) == b''  # its other process, which goes on for a moment, has ended too
     os.close(lasts)
@@ -142,7 +183,7 @@ def test_labels_that_must_not_occur_and_damaged_pixels(masks, tmp_path, grey, ca
 
 
 @pytest.mark.parametrize('links', [True, False])
-def test_photos_at_a_second_place(tmp_path, photo, monkeypatch, links):
+def test_photos_at_a_second_place(tmp_path, photo, monkeypatch, capsys, links):
     if not links:
         monkeypatch.setattr(os, 'link', lambda *a: (_ for _ in ()).throw(OSError(18, 'Invalid cross-device link')))
     for n in range(3):
@@ -151,12 +192,19 @@ def test_photos_at_a_second_place(tmp_path, photo, monkeypatch, links):
     put_files(pairs, 'photos')
     (tmp_path / 'out/1.jpg').unlink()
     (tmp_path / 'out/1.jpg').write_bytes(b'half')
-    (tmp_path / 'out/2.jpg.part').write_bytes(b'of a run that was killed')
+    unfinished = tmp_path / f'out/1.jpg.{os.getpid()}.part'  # of a killed run whose number this one has got again
+    LINK(tmp_path / '2.jpg', unfinished)
+    photo_2 = (tmp_path / '2.jpg').read_bytes()
+    capsys.readouterr()
     inode = os.stat(tmp_path / 'out/0.jpg').st_ino
     put_files(pairs, 'photos')
     for source, target in pairs:
         assert Path(source).read_bytes() == Path(target).read_bytes() and os.path.samefile(source, target) is links
     assert os.stat(tmp_path / 'out/0.jpg').st_ino == inode
+    assert (tmp_path / '2.jpg').read_bytes() == photo_2 and not unfinished.exists()
+    assert (tmp_path / 'out/1.jpg.before').read_bytes() == b'half'
+    assert f"photos: a file of other content was there; it is kept as {tmp_path / 'out/1.jpg'}.before\n" in (
+        capsys.readouterr().out)
 
 
 def test_try_out_reads_what_a_config_would(tmp_path, photo, grey):

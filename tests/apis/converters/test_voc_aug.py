@@ -74,8 +74,12 @@ def test_masks_of_mmsegmentation_s_converter_give_way_to_official_ones(real, cap
     labels = np.array(Image.open(pack / OFFICIAL / f'{name}.png'))
     Image.fromarray(np.where(labels == 255, 0, labels).astype(np.uint8)).save(devkit / 'VOC2012' / AUG / f'{name}.png')
     convert(str(devkit), str(aug), partial=True)
-    assert 'train and val: 20 masks written, 0 were there; 1 of the written ones' in capsys.readouterr().out
-    assert 255 in np.array(Image.open(devkit / 'VOC2012' / AUG / f'{name}.png'))
+    said, path = capsys.readouterr().out, devkit / 'VOC2012' / AUG / f'{name}.png'
+    assert 'train and val: 20 masks written, 0 were there; 1 of the written ones' in said
+    assert f'train and val: a file of other content was there; it is kept as {path}.before\n' in said
+    assert 255 in np.array(Image.open(path))
+    with Image.open(f'{path}.before') as image:
+        assert 255 not in np.array(image)
 
 
 def test_what_is_missing_or_damaged_is_named_and_nothing_is_written(real, tmp_path, sbd_mat):
