@@ -164,7 +164,7 @@ def read_probabilities(path: str) -> np.ndarray:
         DataError: If the file holds something else.
     """
     try:
-        found = np.load(path, allow_pickle=False)
+        found = np.load(path)
         if not isinstance(found, np.ndarray):
             with found:
                 arrays = {name: found[name] for name in found.files}
