@@ -236,6 +236,7 @@ def facts_of(model: 'nn.Module', cfg: 'Config', plan: 'Plan') -> dict[str, Any]:
 def _time(model: 'nn.Module', exported: 'nn.Module', kind: str, plan: 'Plan', rows: 'Sequence[Row]') -> None:
     import torch
 
+    from segkit.apis.export_proof import by_scores_alone
     from segkit.apis.latency import in_turns
 
     size = plan.size or rows[0].photo
@@ -243,5 +244,7 @@ def _time(model: 'nn.Module', exported: 'nn.Module', kind: str, plan: 'Plan', ro
     steps = {'torch, eager': lambda: model.test_step(dict(inputs=[image])),
              'ONNX Runtime' if kind == 'onnx' else 'torch.export': lambda: exported.test_step(dict(inputs=[image]))}
     say(f'from {size[0]}x{size[1]} bytes to classes, on the CPU with {torch.get_num_threads()} threads, in turns:')
-    for name, timing in in_turns(steps, torch.device('cpu')).items():
+    with by_scores_alone(model, exported):
+        timings = in_turns(steps, torch.device('cpu'))
+    for name, timing in timings.items():
         say(f'  {name}: {timing}')

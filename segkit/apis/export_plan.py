@@ -15,7 +15,8 @@ ORDERS = ('rgb', 'bgr')
 # What of test_cfg acts on the network or on how it is called. Anything else there acts on its scores.
 OF_THE_NETWORK = ('mode', 'crop_size', 'stride', 'output_stride', 'dilations', 'keep_logits')
 # Methods of a segmentor that come behind its network, and that no graph of the network holds.
-BEHIND = ('predict', 'original_logits', 'write_prediction', 'predict_logits')
+BEHIND = ('predict', 'original_logits', 'classes_of', 'refined_classes', 'probabilities', 'write_prediction',
+          'predict_logits')
 LARGEST = 2_000_000_000  # bytes of weights: protobuf, the format of ONNX, ends at 2 GiB, and the file is to be one
 
 

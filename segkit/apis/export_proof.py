@@ -162,9 +162,9 @@ def _inputs(cfg: Config, plan: Plan, photos: Sequence[tuple[str, Any]]) -> Itera
 @torch.no_grad()
 def _row(model: nn.Module, exported: nn.Module, name: str, inputs: Tensor, sample: SegDataSample) -> Row:
     ours, theirs = sample.clone(), sample.clone()
-    with _recorded(model, 'scores') as wanted:
+    with _recorded(model, 'scores') as wanted, by_scores_alone(model):
         model.test_step(dict(inputs=[inputs], data_samples=[ours]))
-    with _recorded(exported.backbone, 'file') as given:
+    with _recorded(exported.backbone, 'file') as given, by_scores_alone(exported):
         exported.test_step(dict(inputs=[inputs], data_samples=[theirs]))
     logits = [found[0] for found in wanted]
     pairs = list(zip(logits, (found['logits'] for found in given), strict=True))
@@ -182,6 +182,19 @@ def _row(model: nn.Module, exported: nn.Module, name: str, inputs: Tensor, sampl
             shares = scores.softmax(1) if scores.shape[1] > 1 else scores.sigmoid()
             row.probability = float((given[0]['probabilities'] - shares).abs().max())
     return row
+
+
+@contextmanager
+def by_scores_alone(*models: nn.Module) -> Iterator[None]:
+    """Classes without ``test_cfg.crf``: it looks at photos, which parts of photos and noise are not."""
+    held = [model.crf for model in models]
+    try:
+        for model in models:
+            model.crf = None
+        yield
+    finally:
+        for model, crf in zip(models, held):
+            model.crf = crf
 
 
 @contextmanager

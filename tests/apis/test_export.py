@@ -71,7 +71,8 @@ def test_what_is_said(exported):
     assert 'images: any size from 17 pixels a side, any number, bytes (N, H, W, 3) in RGB order' in lines
     rows = [line for line in lines if 'agreement' in line]
     assert len(rows) == 3 + 2 + 1 and sum(', a part: ' in row for row in rows) == 2
-    assert all('of the classes in the file 100.0000%' in row for row in rows[:-1])
+    shares = [float(row.split('of the classes in the file ')[1].split('%')[0]) for row in rows[:-1]]
+    assert min(shares) >= 99.9  # two scores that almost tie may change places on another processor
     assert rows[-1].startswith('all: scores ') and ' classes occur' in rows[-1]
     assert lines[-1] == f'python tools/predict.py IMAGE|FOLDER {path} --out-dir predictions'
 
@@ -205,6 +206,23 @@ def test_a_fixed_size_resizes_photos(network, tmp_path, capsys):
     assert inference_model(model, photo).pred_sem_seg.data.shape == (1, 75, 101)
 
 
+def test_the_crf_is_done_behind_the_file(network, tmp_path, capsys):
+    checkpoint, photos = network
+    out, photo = tmp_path / 'crf.pt2', photos / 'im03.jpg'
+    crf = dict(type='DenseCRF', iter_max=2)
+    export.main([str(checkpoint), *options(out, '--images', str(photo), '--latency', '--cfg-options',
+                                           f'model.test_cfg.crf={crf}')])
+    said = capsys.readouterr().out
+    assert 'NOT in the file: model.test_cfg.crf=' in said and '  torch, eager: median ' in said
+    predict.main([str(photo), str(out), '--unsafe-load', '--out-dir', str(tmp_path / 'o')])
+    given = masks(tmp_path / 'o')['im03_mask.png']
+    cfg = init_model(None, str(checkpoint), 'cpu').cfg
+    without = inference_model(init_model(cfg, str(checkpoint), 'cpu'), str(photo)).pred_sem_seg.data[0].numpy()
+    cfg.model.test_cfg = dict(cfg.model.get('test_cfg') or {}, crf=crf)
+    wanted = inference_model(init_model(cfg, str(checkpoint), 'cpu'), str(photo)).pred_sem_seg.data[0].numpy()
+    assert (given == wanted).mean() > 0.999 > (given == without).mean()
+
+
 def test_a_package_that_is_missing_is_said_before_any_work(tmp_path, capsys, monkeypatch):
     true_import = importlib.import_module
 
@@ -245,13 +263,10 @@ def test_what_acts_on_the_scores_is_told():
     model.test_cfg['smoothing'] = dict(rounds=3)
     assert outside_of(model) == dict(smoothing=dict(rounds=3))
 
-    class Smoothed(EncoderDecoder):
-        def write_prediction(self, sample, logits, classes):
-            super().write_prediction(sample, logits, classes)
-
-    model.__class__ = Smoothed
-    with pytest.raises(ConfigError, match=r'Smoothed.write_prediction\(\) changes what comes out of the network'):
-        plan_for(model)
+    for name in ('write_prediction', 'classes_of', 'refined_classes', 'probabilities'):
+        model.__class__ = type('Smoothed', (EncoderDecoder,), {name: lambda self, *args: None})
+        with pytest.raises(ConfigError, match=rf'Smoothed.{name}\(\) changes what comes out of the network'):
+            plan_for(model)
 
 
 def test_scales_that_only_a_fixed_size_can_have():
