@@ -50,7 +50,9 @@ BACKBONE_CONFIGS = {
     'ResNetV1s': [dict(R18, output_stride=16)],
     'ResNetV2': [dict(depth=50, output_stride=16)],
     'MobileNetV2': [dict(output_stride=8)],
+    'MobileNetV3': [dict(arch='small')],
 }
+LARGE = ('ASPPHead', 'DepthwiseSeparableASPPHead', 'PSPHead', 'VortexHead')  # take 5 to 20 s to become ONNX
 MSC = dict(type='MultiScaleEncoderDecoder', align_corners=True)
 
 
@@ -62,8 +64,9 @@ def spread(model):
             nn.init.kaiming_normal_(module.weight)
         if isinstance(module, _BatchNorm):
             module.momentum = None
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.3)
+            if module.affine:
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.bias, std=0.3)
     with torch.no_grad():
         model.train()(torch.randn(2, 3, 64, 64))
     return model.eval()
@@ -89,17 +92,19 @@ def agrees(model, tmp_path, kind, sizes=SIZES, **wanted):
             logits = model.scores(image, [model.decode_head])[0]
         given = file(image)['logits']
         assert logits.std() > 0.1 and given.shape == logits.shape
-        torch.testing.assert_close(given, logits, rtol=1e-4, atol=2e-4)
+        largest = float(logits.abs().max())  # sums of large numbers are rounded more
+        torch.testing.assert_close(given, logits, rtol=1e-4, atol=1e-4 * max(2, largest))
 
 
-@pytest.mark.parametrize('name, number', [(name, i) for name, cfgs in HEADS.items() for i in range(len(cfgs))])
-def test_each_head_at_any_size(name, number, tmp_path):
-    model = build(dict(type='TwoMaps'), dict(HEADS[name][number], type=name))
-    agrees(model, tmp_path, 'onnx')
-    agrees(model, tmp_path, 'torch-export')
+@pytest.mark.parametrize('name, number, kind', [
+    pytest.param(name, i, kind, marks=[pytest.mark.slow] * (name in LARGE and kind == 'onnx'))
+    for name, cfgs in HEADS.items() for i in range(len(cfgs)) for kind in ('onnx', 'torch-export')])
+def test_each_head_at_any_size(name, number, kind, tmp_path):
+    agrees(build(dict(type='TwoMaps'), dict(HEADS[name][number], type=name)), tmp_path, kind)
 
 
-@pytest.mark.parametrize('size_rule, kind', [('floor', 'onnx'), ('floor+1', 'torch-export')])
+@pytest.mark.parametrize('size_rule, kind', [
+    pytest.param('floor', 'onnx', marks=pytest.mark.slow), ('floor+1', 'torch-export')])
 def test_copies_at_any_size(size_rule, kind, tmp_path):
     agrees(build(dict(type='TwoMaps'), dict(type='DeepLabV2Head'), size_rule=size_rule, **MSC), tmp_path, kind)
 
@@ -152,7 +157,7 @@ def test_max_pool_that_rounds_up_is_torch_s(size):
 
 
 @pytest.mark.parametrize('order, padding', [('bgr', None), ('rgb', dict(size_divisor=32)),
-                                            ('rgb', dict(size=(70, 90)))])
+                                            pytest.param('rgb', dict(size=(70, 90)), marks=pytest.mark.slow)])
 def test_before_and_behind_the_network(order, padding, tmp_path):
     """Bytes in and classes out, against NumPy before the network and torch's interpolation behind it."""
     model = build(dict(type='TwoMaps'), dict(type='ASPPHead', channels=4), align_corners=True)
