@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from mmcv.cnn.bricks import Conv2dAdaptivePadding
 from torch import nn
 
 from segkit.errors import ConfigError
@@ -92,6 +93,10 @@ def plan_for(model: nn.Module, size: Optional[Sequence[int]] = None, dynamic: bo
     if isinstance(model, MultiScaleEncoderDecoder) and size is None and not all(map(in_whole_numbers, model.scales)):
         raise ConfigError(f'model.scales={model.scales}: the sizes of such copies cannot be computed in a file of any '
                           'size; factors like 0.5 and 0.75 can.\nGive --size H W.')
+    if size is None and any(isinstance(module, Conv2dAdaptivePadding) for module in model.modules()):
+        # Each such padding is a quotient of the one before it, and torch does not end to compare those of a network.
+        raise ConfigError('model.backbone.adaptive_padding: how far such convolutions pad follows from the size of the '
+                          'image, and a file of any size does not hold that.\nGive --size H W.')
     resizes = False
     if size is not None and mode == 'whole':
         resizes = bool(channel_order) or not pads or tuple(prepare.test_cfg.get('size') or ()) != tuple(size)

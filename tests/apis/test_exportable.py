@@ -50,7 +50,7 @@ BACKBONE_CONFIGS = {
     'ResNetV1s': [dict(R18, output_stride=16)],
     'ResNetV2': [dict(depth=50, output_stride=16)],
     'MobileNetV2': [dict(output_stride=8)],
-    'MobileNetV3': [dict(arch='small')],
+    'MobileNetV3': [dict(arch='small', adaptive_padding=False)],
 }
 LARGE = ('ASPPHead', 'DepthwiseSeparableASPPHead', 'PSPHead', 'VortexHead')  # take 5 to 20 s to become ONNX
 MSC = dict(type='MultiScaleEncoderDecoder', align_corners=True)
@@ -121,6 +121,14 @@ def test_a_fixed_size_keeps_torch_s_pools(tmp_path):
 def test_each_backbone_at_any_size(name, number, kind, tmp_path):
     model = build(dict(BACKBONE_CONFIGS[name][number], type=name), dict(type='FCNHead', channels=4, num_convs=1))
     agrees(model, tmp_path, kind)
+
+
+@pytest.mark.slow
+def test_padding_that_follows_the_image_wants_a_size(tmp_path):
+    model = build(dict(type='MobileNetV3', arch='small'), dict(type='FCNHead', channels=4, num_convs=1))
+    with pytest.raises(ConfigError, match='(?s)adaptive_padding.*Give --size H W'):
+        plan_for(model)
+    agrees(model, tmp_path, 'torch-export', [(1, 65, 91)], size=(65, 91))
 
 
 def test_no_part_is_left_out():
