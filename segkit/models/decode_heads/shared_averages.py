@@ -45,6 +45,7 @@ class _SharedAverages(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, levels: int) -> tuple[Tensor, ...]:
+        """The averages of each level, (N, C, H, W) each, of x (N, C, H, W)."""
         ctx.margins = _margins(levels)
         return _averages(x, levels)
 
