@@ -208,9 +208,12 @@ def two_halves(seed: int) -> tuple[nn.Module, dict]:
 def test_one_batch_is_learnt_or_not(monkeypatch):
     found = overfit.overfit(*two_halves(0), steps=60)
     assert not found['faults'] and found['reached'] < found['bar'] == pytest.approx(math.log(2) / 2, rel=1e-3)
-    assert len(found['losses']) == 2 and found['losses'][1] < found['losses'][0]
+    assert len(found['losses']) == 2 and found['losses'][1] < found['losses'][0] and found['steps'] == 60
+    found = overfit.overfit(*two_halves(0), steps=2, rounds=30)
+    assert not found['faults'] and 2 < found['steps'] < 60 and found['steps'] % 2 == 0
     monkeypatch.setattr(overfit, 'RATE', 0)
-    assert len(overfit.overfit(*two_halves(0), steps=3)['faults']) == 2
+    found = overfit.overfit(*two_halves(0), steps=3, rounds=2)
+    assert len(found['faults']) == 2 and found['steps'] == 6
 
 
 def systems(*args, **environment):

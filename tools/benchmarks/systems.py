@@ -192,7 +192,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.write:
         from systems import overfit
         minutes = round((time.monotonic() - run.begun) / 60)
-        facts = dict(data=words, jobs=args.jobs, minutes=minutes, steps=args.iterations, overfit=overfit.STEPS)
+        facts = dict(data=words, jobs=args.jobs, minutes=minutes, steps=args.iterations,
+                     overfit=overfit.STEPS, overfit_most=overfit.STEPS * overfit.ROUNDS)
         PAGE.write_text(report.page(run.records, facts, measured))
         say(f'written: {PAGE.relative_to(ROOT)}')
     faults = sum(bool(record['faults']) for record in run.records.values())

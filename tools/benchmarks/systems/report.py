@@ -4,6 +4,7 @@ from typing import Any
 
 from segkit.cores import usable_cores
 from segkit.errors import ConfigError
+from systems import overfit
 from systems.card import card_of, command_of, score_of, title_of
 from systems.facts import SYSTEMS, System
 
@@ -37,10 +38,10 @@ Made by: `python tools/benchmarks/systems.py --write`
   recipe. At the end every parameter that learns had had a gradient and had changed; no frozen parameter and no
   statistic of a frozen batch norm had changed by a bit; all other statistics had. DeepLabV2 with MSC gathers ten
   batches of one image: its iterations are a tenth as many updates.
-- **One batch**: {overfit} steps of Adam on one batch, without dropout. The loss had to fall below half of its first
-  value, and the cross-entropy of the scores below half of the entropy of the batch's labels, which is the least that
-  a network can reach that does not look at the photo. Phases that differ from the one before in rate and data alone
-  do not repeat it.
+- **One batch**: {overfit} steps of Adam on one batch, without dropout; where these do not do, up to {overfit_most},
+  and their number is told. The loss had to fall below half of its first value, and the cross-entropy of the scores
+  below half of the entropy of the batch's labels, which is the least that a network can reach that does not look at
+  the photo. Phases that differ from the one before in rate and data alone do not repeat it.
 - **Evaluation**: 8 photos, by the config's own protocol: at their own size, padded where it pads, in windows (reduced
   like crops) where it has windows, as the maximum of three sizes where it has that. Scores were finite, and the
   confusion matrix had counted each labelled pixel of the mask files once. A network predicts nothing of worth after
@@ -57,7 +58,7 @@ def page(records: dict[str, dict[str, Any]], facts: dict[str, Any], measured: st
 
     Args:
         records: What each system's process found.
-        facts: ``data``, ``jobs``, ``minutes``, ``steps`` and ``overfit``, in words and numbers.
+        facts: ``data``, ``jobs``, ``minutes``, ``steps``, ``overfit`` and ``overfit_most``, in words and numbers.
         measured: The section about real weights, as it was before.
     """
     head = HEAD.format(machine=machine(), **facts)
@@ -80,12 +81,18 @@ def row(system: System, record: dict[str, Any]) -> str:
     if 'tta' in record:
         evaluated += '; --tta too'
     cells += [record['start'], f'{first:.3f}, {last:.3f}',
-              '{:.3f}, {:.3f}'.format(*record['overfit']['losses']) if 'overfit' in record else 'as the phase before',
+              learnt(record['overfit']) if 'overfit' in record else 'as the phase before',
               evaluated, f"{record['seconds']:.0f}",
               f"{record['memory_mb']:,.0f} MB"]
     if record['faults']:
         cells[2] = f'**{len(record["faults"])} faults**'
     return f'| {" | ".join(cells)} |'
+
+
+def learnt(found: dict[str, Any]) -> str:
+    """How one batch was learnt, in a cell."""
+    text = '{:.3f}, {:.3f}'.format(*found['losses'])
+    return text if found['steps'] == overfit.STEPS else f"{text} in {found['steps']} steps"
 
 
 def cards() -> str:
