@@ -2,7 +2,7 @@
 
 Protocol:
     Source: tensorflow/models research/deeplab, mobilenetv2_coco_voc_trainval, whose weights
-        tools/model_converters/deeplabv3_mobilenet_v2.py turns into a checkpoint.
+        `import_weights.py mobilenet-v2-pool` turns into a checkpoint.
     Split: training VOC 2012 train (1,464), evaluation VOC 2012 val (1,449); disjoint here, not in the weights.
     Resize: training 0.5 to 2.0 in steps of 0.25, crop 513x513, flip; evaluation at the photo's own size, padded at the
         bottom and on the right to 513x513 with 127.5 (0 after x / 127.5 - 1).
@@ -24,5 +24,5 @@ _base_ = [
     '../_base_/models/deeplabv3-pool_mobilenet-v2.py', '../_base_/datasets/pascal_voc12_513x513.py',
     '../_base_/default_runtime.py', '../_base_/schedules/schedule_30k.py'
 ]
-# Starting from the converted weights: load_from='work_dirs/deeplabv3_mobilenet_v2.pth'.
+# Starting from the converted weights: load_from='work_dirs/mnv2.pth'.
 optim_wrapper = dict(optimizer=dict(lr=1e-4, weight_decay=4e-5))

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Optional
 
 from segkit.apis.arguments import Parser, add_cfg_options, add_unsafe_load, say, started
-from segkit.apis.own_config import CONFIGS, is_checkpoint, is_exported, refuse_no_file, stored_config
+from segkit.apis.own_config import CONFIGS, EXPORTED, is_checkpoint, is_exported, refuse_no_file, stored_config
 from segkit.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from segkit.apis.export_plan import Plan
     from segkit.apis.export_proof import Row
 
-FORMATS = {'onnx': '.onnx', 'torch-export': '.pt2'}
 EXAMPLE = """example:
   python tools/export.py work_dirs/mine/best_mIoU.pth --out model.onnx
   python tools/export.py CONFIG CHECKPOINT --out model.onnx --size 512 512 --with-preprocess --with-postprocess
@@ -35,7 +34,7 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     p.add_argument('config', nargs='?', help='a config file (default: the config that the checkpoint holds)')
     p.add_argument('checkpoint', help='a checkpoint file or URL')
     p.add_argument('--out', metavar='FILE', required=True, help='the file to write')
-    p.add_argument('--format', choices=tuple(FORMATS), help='(default: by the suffix of FILE, .onnx or .pt2)')
+    p.add_argument('--format', choices=tuple(EXPORTED), help='(default: by the suffix of FILE, .onnx or .pt2)')
     size = p.add_mutually_exclusive_group()
     size.add_argument('--size', type=int, nargs=2, metavar=('H', 'W'), help='height and width in pixels of the images, '
                       'one at a time; the test pipeline in the file then resizes photos to that')
@@ -82,10 +81,10 @@ def _checked(args: argparse.Namespace) -> str:
         raise ConfigError('The order is: export.py CONFIG CHECKPOINT, or CHECKPOINT alone where it holds its config.\n'
                           f'Got {" ".join(filter(None, (args.config, args.checkpoint)))}.')
     suffix = Path(args.out).suffix.lower()
-    kind = args.format or next((name for name, end in FORMATS.items() if end == suffix), None)
-    if kind is None or suffix != FORMATS[kind]:
+    kind = args.format or next((name for name, end in EXPORTED.items() if end == suffix), None)
+    if kind is None or suffix != EXPORTED[kind]:
         raise ConfigError(f'--out {args.out}: expected a name that ends with '
-                          f'{" or ".join([FORMATS[kind]] if kind else FORMATS.values())}'
+                          f'{" or ".join([EXPORTED[kind]] if kind else EXPORTED.values())}'
                           f'{f" (--format {kind})" if kind else ""}.')
     if Path(args.out).is_dir():
         raise ConfigError(f'--out {args.out} is a folder; the name of a new file was expected.')

@@ -10,10 +10,10 @@ from typing import Any, Optional, Union
 import torch
 from torch import Tensor
 
+from segkit.apis.own_config import EXPORTED
 from segkit.checkpoint import trusts
 from segkit.errors import CheckpointError, ConfigError
 
-SUFFIXES = {'onnx': '.onnx', 'torch-export': '.pt2'}
 OPEN = ('batch', 'height', 'width')  # what the sizes are called that a file leaves open
 # Texts of JSON in each file; other programs read the first three.
 FACTS = ('classes', 'palette', 'preprocessing', 'segkit')
@@ -204,4 +204,4 @@ def _facts(texts: Mapping[str, Any], path: Union[str, Path]) -> dict[str, Any]:
 
 def open_file(path: Union[str, Path], device: Optional[str] = None) -> Union[OnnxFile, ProgramFile]:
     """A file by its suffix."""
-    return (ProgramFile if Path(path).suffix.lower() == SUFFIXES['torch-export'] else OnnxFile)(path, device)
+    return (ProgramFile if Path(path).suffix.lower() == EXPORTED['torch-export'] else OnnxFile)(path, device)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from segkit.apis.arguments import Parser, add_unsafe_load, say
+from segkit.apis.own_config import WRITTEN
 from segkit.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from segkit.apis.importers.plan import Plan
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-SUFFIXES = ('.pth', '.safetensors')
 EXAMPLE = """sources:
   torchvision             deeplabv3_resnet50, _resnet101, _mobilenet_v3_large; resnet*, mobilenet_v2, mobilenet_v3_* as
                           backbones
@@ -43,12 +43,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('source', choices=list(SOURCES), metavar='SOURCE', help='whose file it is, see below')
     p.add_argument('file', metavar='FILE', help='the file of weights')
     p.add_argument('out', metavar='OUT', help='the checkpoint to write, .pth or .safetensors')
-    add_options(p)
-    return p
-
-
-def add_options(p: argparse.ArgumentParser) -> None:
-    """Add what the converters have in common."""
     p.add_argument('--config', help='config whose network it is, stored in the checkpoint (default: the one of the '
                    'source\'s network in configs/)')
     p.add_argument('--classes', nargs='+', metavar='NAME', help='names of the classes (default: those in the file, '
@@ -57,6 +51,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument('--no-proof', action='store_true', help='do not run the source\'s own network')
     add_unsafe_load(p)
     p.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    return p
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -66,12 +61,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         CheckpointError: If the file cannot be read, is of another network, or computes something else in ours.
         ConfigError: If the config or the name of the new file cannot be used.
     """
-    run(parser().parse_args(argv))
-
-
-def run(args: argparse.Namespace) -> None:
-    """Import what parsed arguments say."""
     from segkit.checkpoint import trusting
+    args = parser().parse_args(argv)
     with trusting(args.unsafe_load):
         import_weights(args.source, args.file, args.out, args.config, args.classes, args.map, not args.no_proof)
 
@@ -95,7 +86,7 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
     from segkit.checkpoint import load_file, load_weights, state_dict_of, weights_equal, write_atomic
     from segkit.config import load_config
 
-    if Path(out).is_dir() or Path(out).suffix not in SUFFIXES:
+    if Path(out).is_dir() or Path(out).suffix not in WRITTEN:
         raise ConfigError(f'{out}: expected the name of a new checkpoint, such as '
                           f'{Path(file).name.split(".")[0]}.pth (or .safetensors).')
     if Path(out).exists() and Path(file).exists() and Path(out).samefile(file):

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 CONFIGS = ('.py', '.json', '.yaml', '.yml')
 CHECKPOINTS = ('.pth', '.pt', '.ckpt', '.bin', '.safetensors')
-EXPORTED = ('.onnx', '.pt2')  # files of tools/export.py
+WRITTEN = ('.pth', '.safetensors')  # those that are written here
+EXPORTED = {'onnx': '.onnx', 'torch-export': '.pt2'}  # files of tools/export.py
 POINTER = 'last_checkpoint'  # the file of a run folder that names the newest one
 STARTS = (b'PK\x03\x04', b'\x80\x02')  # of the files that torch.save writes, in its two formats
 
@@ -30,7 +31,7 @@ def is_checkpoint(name: Any) -> bool:
 
 def is_exported(name: Any) -> bool:
     """Whether a word on the command line, or an argument in the place of a checkpoint, means a file of export.py."""
-    return isinstance(name, (str, Path)) and Path(name).suffix.lower() in EXPORTED
+    return isinstance(name, (str, Path)) and Path(name).suffix.lower() in EXPORTED.values()
 
 
 def refuse_no_file(checkpoint: str) -> None:

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Optional
 
 from segkit.apis.arguments import Parser, add_unsafe_load, say
+from segkit.apis.own_config import WRITTEN
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +18,6 @@ KEPT = ('dataset_meta', 'CLASSES', 'PALETTE', 'config_json', 'preprocessing', 'i
         'best_score', 'imported', 'imported_from', 'backbone', 'segkit_version', 'mmseg_version', 'mmengine_version',
         'mmcv_version')
 OF_ONE_MACHINE = ('work_dir', 'load_from', 'resume', 'launcher')
-SUFFIXES = ('.pth', '.safetensors')
 CHECKED_SIZE = (97, 129)
 
 EXAMPLE = """example:
@@ -75,9 +75,9 @@ def publish(in_file: str, out_file: str, config: Optional[str] = None) -> Path:
 
     refuse_no_file(in_file)
     out = Path(out_file).expanduser()
-    if out.is_dir() or out.suffix not in ('', *SUFFIXES):
+    if out.is_dir() or out.suffix not in ('', *WRITTEN):
         raise ConfigError(f'{out_file}: expected the name of a new checkpoint, such as {out.stem or "model"}.pth.')
-    stem, suffix = (out.stem, out.suffix) if out.suffix else (out.name, SUFFIXES[0])
+    stem, suffix = (out.stem, out.suffix) if out.suffix else (out.name, WRITTEN[0])
     before = load_file(in_file)
     after = published(before, config)
     out.parent.mkdir(parents=True, exist_ok=True)

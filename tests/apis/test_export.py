@@ -295,9 +295,10 @@ def test_google_s_network_on_photos(data_pack, tmp_path, capsys):
     """DeepLabV3 MobileNetV2 with its published weights, whose test pads every photo to 513x513."""
     import subprocess
     from pathlib import Path
-    tool = Path(__file__).parents[2] / 'tools/model_converters/deeplabv3_mobilenet_v2.py'
-    subprocess.run([sys.executable, str(tool), str(data_pack / 'weights/deeplabv3_mnv2_pascal_trainval.pth'),
-                    str(tmp_path / 'google.pth')], check=True, capture_output=True)
+    tool = Path(__file__).parents[2] / 'tools/model_converters/import_weights.py'
+    subprocess.run([sys.executable, str(tool), 'mobilenet-v2-pool',
+                    str(data_pack / 'weights/deeplabv3_mnv2_pascal_trainval.pth'), str(tmp_path / 'google.pth')],
+                   check=True, capture_output=True)
     export.main([str(tmp_path / 'google.pth'), *options(tmp_path / 'google.onnx', '--num-images', '2', '--images'),
                  str(data_pack / 'VOC2012/JPEGImages')])
     rows = [line for line in capsys.readouterr().out.splitlines() if 'network sees 513x513' in line]

@@ -32,7 +32,7 @@ from segkit.models.postprocess import DenseCRF
 ROOT = Path(__file__).parents[2]
 PAGE, PICTURE = ROOT / 'docs/crf.md', ROOT / 'docs/images/dense_crf.jpg'
 CONFIG = ROOT / 'configs/mobilenet_v2/mobilenet-v2-d8_deeplabv3-pool_1xb16-30k_voc12-513x513.py'
-CONVERTER = ROOT / 'tools/model_converters/deeplabv3_mobilenet_v2.py'
+CONVERTER = ROOT / 'tools/model_converters/import_weights.py'
 HEADING = '## Measured'
 SETS = {'ResNet-101 (the defaults)': {}, 'VGG-16': dict(pos_w=2, pos_xy_std=2, bi_xy_std=65),
         'spatial kernel alone': dict(bi_w=0), 'bilateral kernel alone': dict(pos_w=0)}
@@ -117,7 +117,7 @@ def save_probabilities(args: argparse.Namespace) -> Path:
     """The folder of the network's probabilities, made where it is not whole."""
     folder, weights = args.work_dir / 'probabilities', args.work_dir / 'mnv2.pth'
     if len(list(folder.glob('*.npy'))) < args.photos:
-        for command in ([CONVERTER, args.weights, weights],
+        for command in ([CONVERTER, 'mobilenet-v2-pool', args.weights, weights],
                         [ROOT / 'tools/test.py', CONFIG, weights, '--work-dir', args.work_dir / 'test',
                          '--save-probs', folder, '--cfg-options', f'data_root={args.data_root}',
                          'test_dataloader.dataset.ann_file=ImageSets/Segmentation/val_2007.txt',

@@ -18,6 +18,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Optional
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -120,6 +121,7 @@ def photos_in(root: Path, number: int) -> list[str]:
 
 def network(name: str, args: argparse.Namespace, photos: Sequence[str]) -> 'tuple[nn.Module, Config, str]':
     """The segmentor, its config, and what its weights are."""
+    from segkit.apis.import_weights import import_weights
     from segkit.apis.inference import init_model
     from segkit.checkpoint import load_file, load_weights, state_dict_of
     from segkit.config import load_config
@@ -129,10 +131,10 @@ def network(name: str, args: argparse.Namespace, photos: Sequence[str]) -> 'tupl
     model = init_model(cfg, None, 'cpu')
     model.test_cfg['keep_logits'] = False
     if name == 'mobilenet':
-        sys.path.insert(0, str(ROOT / 'tools/model_converters'))
-        from deeplabv3_mobilenet_v2 import converted
-        source = str(Path(args.data_root, GOOGLE))
-        load_weights(model, converted(state_dict_of(load_file(source), source), source), source=source)
+        with TemporaryDirectory() as folder:
+            ours = str(Path(folder, 'ours.pth'))
+            import_weights('mobilenet-v2-pool', str(Path(args.data_root, GOOGLE)), ours)
+            load_weights(model, state_dict_of(load_file(ours), ours), source=ours)
         return model, cfg, "Google's published weights"
     behave_as_learnt(model, photos)
     return model, cfg, 'random weights with the statistics of photos'
@@ -172,10 +174,10 @@ def measured(name: str, model: 'nn.Module', cfg: 'Config', args: argparse.Namesp
     import torch
 
     from segkit.apis.export import write_proven
-    from segkit.apis.export_files import SUFFIXES
     from segkit.apis.export_plan import plan_for
     from segkit.apis.exported_model import init_exported
     from segkit.apis.latency import in_turns
+    from segkit.apis.own_config import EXPORTED
 
     size = tuple(args.size) if name != 'mobilenet' else (513, 513)
     image = torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -183,7 +185,7 @@ def measured(name: str, model: 'nn.Module', cfg: 'Config', args: argparse.Namesp
     rows = {}
     for label, (kind, fixed, inside) in FILES.items():
         say(f'{name}: {label}')
-        out = work / f'{name}_{label.replace(", ", "_").replace(" ", "-")}{SUFFIXES[kind]}'
+        out = work / f'{name}_{label.replace(", ", "_").replace(" ", "-")}{EXPORTED[kind]}'
         plan = plan_for(model, size if fixed else None, channel_order='rgb' if inside else None, classes=inside)
         found = write_proven(model, cfg, plan, kind, out, photos, len(photos))
         rows[label] = dict(megabytes=out.stat().st_size / 1e6, rows=[row.facts() for row in found])

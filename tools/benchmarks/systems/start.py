@@ -1,5 +1,4 @@
 """Where a system starts from, since no ImageNet weights can be fetched."""
-import runpy
 from pathlib import Path
 from typing import Any, Optional
 
@@ -7,12 +6,13 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from systems.facts import ROOT, System
+from segkit.apis.import_weights import import_weights
+from systems.facts import System
 
 BATCHES = 4  # of which batch norms' statistics are measured
 IMAGES = 4  # in each of them
 FACTOR = 0.2  # of batch norms whose factors are 0 at first, at the end of residual blocks; trained ones are small too
-CONVERTERS = {'weights/deeplabv3_mnv2_pascal_trainval.pth': 'tools/model_converters/deeplabv3_mobilenet_v2.py'}
+SOURCES = {'weights/deeplabv3_mnv2_pascal_trainval.pth': 'mobilenet-v2-pool'}  # of import_weights.py
 
 
 def first_weights(system: System, cfg: Any, pack: Optional[Path], file: Path) -> str:
@@ -25,8 +25,7 @@ def first_weights(system: System, cfg: Any, pack: Optional[Path], file: Path) ->
         file: The checkpoint to write.
     """
     if system.weights is not None and pack is not None:
-        tool = runpy.run_path(str(ROOT / CONVERTERS[system.weights]))
-        tool['main']([str(pack / system.weights), str(file)])
+        import_weights(SOURCES[system.weights], str(pack / system.weights), str(file))
         return 'real weights'
     _measured(cfg, file, bool(system.frozen))
     return 'random'

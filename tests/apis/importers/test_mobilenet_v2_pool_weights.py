@@ -1,7 +1,6 @@
-"""tools/model_converters/deeplabv3_mobilenet_v2.py: every key used, the same scores, the figures on real photos."""
+"""import_weights.py mobilenet-v2-pool: every key used, the same scores, the figures on real photos."""
 import csv
 import json
-import runpy
 import sys
 from pathlib import Path
 
@@ -10,16 +9,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / 'tools/benchmarks'))
 from importer_cases import mobilenet  # noqa: E402
 
+from segkit.apis.import_weights import main as import_weights  # noqa: E402
 from segkit.apis.inference import init_model  # noqa: E402
 from segkit.apis.test import main as run_test  # noqa: E402
 from segkit.checkpoint import load_file  # noqa: E402
 from segkit.errors import CheckpointError  # noqa: E402
 
-TOOL = ROOT / 'tools/model_converters/deeplabv3_mobilenet_v2.py'
 CONFIG = ROOT / 'configs/mobilenet_v2/mobilenet-v2-d8_deeplabv3-pool_1xb16-30k_voc12-513x513.py'
 
 
@@ -32,7 +31,7 @@ def plain_scores(weights: dict[str, torch.Tensor], photo: np.ndarray) -> torch.T
 
 
 def convert(source: Path, target: Path) -> None:
-    runpy.run_path(str(TOOL))['main']([str(source), str(target)])
+    import_weights(['mobilenet-v2-pool', str(source), str(target)])
 
 
 def scores_of(model, photo: np.ndarray) -> torch.Tensor:
