@@ -10,7 +10,7 @@ from mmengine.visualization import LocalVisBackend, Visualizer
 
 from segkit.registry import VISUALIZERS
 from segkit.structures import SegDataSample
-from segkit.visualization import figures, mosaic, overlay
+from segkit.visualization import mosaic, overlay
 from segkit.visualization.palette import VOID, colour_table
 
 
@@ -145,14 +145,17 @@ class SegLocalVisualizer(Visualizer):
 
     def draw_curves(self, panels: dict) -> np.ndarray:
         """Draw training curves; see :func:`segkit.visualization.figures.curves`."""
+        from segkit.visualization import figures  # matplotlib takes half a second to import
         return figures.curves(panels)
 
     def draw_confusion_matrix(self, confusion: np.ndarray, normalize: bool = False) -> np.ndarray:
         """Draw a (K, K) confusion matrix of ``classes`` as counts, or with each row in per cent."""
+        from segkit.visualization import figures  # matplotlib takes half a second to import
         return figures.confusion_figure(confusion, self.classes, normalize)
 
     def draw_iou_bars(self, iou: Sequence[float]) -> np.ndarray:
         """Draw the IoU of each class, K values in per cent, NaN for a class that never occurs."""
+        from segkit.visualization import figures  # matplotlib takes half a second to import
         return figures.iou_bars(self.classes, iou, self.colours)
 
     def add_datasample(self,

@@ -2,7 +2,6 @@
 from functools import lru_cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -14,6 +13,7 @@ def font(size: int) -> ImageFont.FreeTypeFont:
     Args:
         size: Height of a line in pixels.
     """
+    import matplotlib  # here, since it takes a while to import
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), 'fonts/ttf/DejaVuSans.ttf')), size)
 
 

@@ -217,17 +217,15 @@ def test_two_processes(tiny_config, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('config, kind, shape', [
-    ('deeplabv3/deeplabv3_r50-d8_4xb4-20k_voc12-512x512.py', 'voc', '4x21x64x64'),
-    ('deeplabv3/deeplabv3_r101-d8_4xb2-40k_cityscapes-769x769.py', 'cityscapes', '2x19x97x97')])
-def test_large_networks_take_less_than_a_minute(layout, tmp_path, config, kind, shape):
+def test_a_large_network_takes_less_than_a_minute(layout, tmp_path):
+    config = 'deeplabv3/deeplabv3_r101-d8_4xb2-40k_cityscapes-769x769.py'
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = dict(os.environ, OMP_NUM_THREADS='1', TMPDIR=str(tmp_path))
     done = subprocess.run([sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / 'configs' / config), '--dry-run',
-                           '--work-dir', str(tmp_path / 'run'), '--cfg-options', f'data_root={layout(kind)}'],
+                           '--work-dir', str(tmp_path / 'run'), '--cfg-options', f'data_root={layout("cityscapes")}'],
                           capture_output=True, text=True, env=environment)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
-    assert shape in row(done.stdout, 'decode_head ASPPHead')
+    assert '2x19x97x97' in row(done.stdout, 'decode_head ASPPHead')
     # Of its processor, since other tests may run beside this one.
     assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < 60

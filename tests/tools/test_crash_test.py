@@ -18,13 +18,13 @@ def crash_test(*args):
 
 
 @pytest.mark.slow
-def test_three_kills_change_nothing(tmp_path, monkeypatch):
-    done = crash_test('--kills', 3, '--work-dir', tmp_path / 'runs', '--report', tmp_path / 'report.md')
+def test_two_kills_change_nothing(tmp_path, monkeypatch):
+    done = crash_test('--kills', 2, '--work-dir', tmp_path / 'runs', '--report', tmp_path / 'report.md')
     assert done.returncode == 0, done.stdout + done.stderr
     report = (tmp_path / 'report.md').read_text()
     assert 'bit for bit' in report
     assert report.count('| none |') == 9
-    assert [line.split('|')[1].strip() for line in report.splitlines()[-3:]] == ['1', '2', '3']
+    assert [line.split('|')[1].strip() for line in report.splitlines()[-2:]] == ['1', '2']
 
     # What compares is not blind: a weight, a row and a score that differ are named.
     monkeypatch.syspath_prepend(str(ROOT / 'tools/benchmarks'))

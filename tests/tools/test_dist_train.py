@@ -49,13 +49,12 @@ def each_loss(tiny_config):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('processes, batch', [(2, 2), (4, 1)])
-def test_processes_train_as_one(each_loss, tmp_path, processes, batch):
+def test_processes_train_as_one(each_loss, tmp_path):
     from segkit.apis import train
-    done = script('dist_train.sh', each_loss, processes, '--work-dir', tmp_path / 'several', '--cfg-options',
-                  f'train_dataloader.batch_size={batch}')
+    done = script('dist_train.sh', each_loss, 2, '--work-dir', tmp_path / 'several', '--cfg-options',
+                  'train_dataloader.batch_size=2')
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count('iter 2/6') == 1 and f'{processes} processes' in done.stdout  # one of them speaks
+    assert done.stdout.count('iter 2/6') == 1 and '2 processes' in done.stdout  # one of them speaks
     train.main([str(each_loss), '--work-dir', str(tmp_path / 'one'), '--cfg-options', 'train_dataloader.batch_size=4'])
     several, one = trained(tmp_path / 'several'), trained(tmp_path / 'one')
     assert several[1]['meta']['total_batch'] == one[1]['meta']['total_batch'] == 4
@@ -87,7 +86,7 @@ def test_two_machines_train_as_one(each_loss, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('images, processes', [(5, 2), (5, 3), (1, 2)])  # one process of the last has no image at all
+@pytest.mark.parametrize('images, processes', [(5, 3), (1, 2)])  # one process of the last has no image at all
 def test_each_image_counts_once(tiny_config, tmp_path, trained_tiny, images, processes):
     from segkit.apis import test as test_tool
     options = ['--cfg-options', f'test_dataloader.dataset.indices={images}',
