@@ -57,7 +57,7 @@ demo: install
 	@echo 'Pictures: $(WORK)/val_predictions.jpg, $(WORK)/curves.png, $(WORK)/predictions/'
 
 test: install
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 systems: install
 	$(PY) tools/benchmarks/systems.py $(SYSTEMS_ARGS)

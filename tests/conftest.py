@@ -4,6 +4,7 @@ import http.server
 import os
 import signal
 import threading
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,10 +31,13 @@ def data_pack() -> Path:
     return Path(root)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     for item in items:
         if 'data_pack' in getattr(item, 'fixturenames', ()):
             item.user_properties.append(('real_data', True))
+    if hasattr(config, 'workerinput'):  # one of several processes: files of slow tests first, so that all end together
+        slow = Counter(item.path for item in items if item.get_closest_marker('slow'))
+        items.sort(key=lambda item: -slow[item.path])
 
 
 def pytest_terminal_summary(terminalreporter):
