@@ -1,4 +1,4 @@
-"""What the command lines of train.py and test.py have in common."""
+"""What the command lines of the tools have in common."""
 import argparse
 import os
 import sys
@@ -59,6 +59,19 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--cfg-options', nargs='+', action='extend', metavar='KEY=VALUE', default=[],
                         help='override values of the config, for example model.backbone.depth=101 crop_size=(256,256); '
                         'one that reaches nothing is refused, +KEY=VALUE adds a new key')
+
+
+def add_nproc(parser: argparse.ArgumentParser, what: str = 'work') -> None:
+    """Add the option that says how many processes do something; ``--processes`` is its older name, which help hides."""
+    parser.add_argument('--nproc', type=_number_from_1, metavar='N',
+                        help=f'how many processes {what} (default: one for each core, 16 at most)')
+    parser.add_argument('--processes', dest='nproc', type=_number_from_1, help=argparse.SUPPRESS)
+
+
+def _number_from_1(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'expected a number from 1, got {text!r}')
+    return int(text)
 
 
 def add_crf(parser: argparse.ArgumentParser) -> None:

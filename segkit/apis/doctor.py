@@ -43,7 +43,8 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                         'validation and test are looked at; or a folder of photos and masks, whose layout is found')
     parser.add_argument('--num-classes', type=int, metavar='K', help='of a folder: its labels are 0 to K-1 and 255 '
                         '(default: up to the highest label there is)')
-    parser.add_argument('--workers', type=int, metavar='N', help='processes (default: one for each core, 16 at most)')
+    parser.add_argument('--nproc', '--workers', dest='workers', type=int, metavar='N',
+                        help='processes (default: one for each core, 16 at most)')
     parser.add_argument('--limit', type=int, metavar='N', help='look at N pairs of each dataset only, spread evenly')
     parser.add_argument('--json', metavar='FILE', help='write all of it as JSON too, every file by name')
     parser.add_argument('--fail-on', choices=['warning', 'error'], default='warning',

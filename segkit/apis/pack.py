@@ -50,6 +50,10 @@ def pack_splits(cfg: 'Config', out_dir: str, splits: Sequence[str] = ('train', '
     require_lmdb()
     found = {}
     for split in splits:  # every list and file is looked at before the first pack is written
+        path = osp.join(out_dir, f'{split}{SUFFIX}')
+        if osp.isdir(path):
+            raise ConfigError(f'{path} is a folder, and the pack of {split} would be a file there.\nMove it '
+                              'away, or name another OUT_DIR.')
         loader = cfg.get(f'{split}_dataloader')
         if loader is None:
             raise ConfigError(f'The config has no {split}_dataloader: there is nothing to pack for --split {split}.')

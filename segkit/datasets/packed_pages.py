@@ -37,7 +37,6 @@ class Value(NamedTuple):
 
 class _Tree(NamedTuple):
     page_size: int
-    flags: int
     depth: int
     entries: int
     root: int
@@ -97,7 +96,7 @@ def _meta(file: BinaryIO, path: str, position: int) -> _Tree:
     if version != _VERSION or page_size not in (4096, 8192, 16384, 32768, 65536) or tree_flags:
         raise DamagedPackError(f'{path} is damaged, or written by another version of LMDB: version {version}, '
                                f'pages of {page_size} bytes, flags {tree_flags}.')
-    return _Tree(page_size, tree_flags, depth, entries, root, last_page, transaction)
+    return _Tree(page_size, depth, entries, root, last_page, transaction)
 
 
 class _Walk:

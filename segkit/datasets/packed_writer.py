@@ -5,6 +5,7 @@ is gone on with, as far as the files are still those it holds. It gets its name 
 """
 import errno
 import json
+import mmap
 import os
 import shutil
 import struct
@@ -47,7 +48,7 @@ except ImportError:  # Windows
     fcntl = None
 
 BLOCK = 32 << 20  # bytes of records that are written at once
-_PAGE = 4096
+_PAGE = min(mmap.PAGESIZE, 32768)  # what LMDB takes for a new file; its largest is 32 KB
 
 
 def require_lmdb() -> ModuleType:
@@ -158,7 +159,7 @@ class _Writer:
         """Write the header, which tells that the file is whole."""
         index = b''.join(self.blocks)
         header, header_sum = sealed(dict(
-            format=FORMAT, version=VERSION, **facts.plain(), number=self.done, blocks=len(self.blocks),
+            format=FORMAT, version=VERSION, **facts.plain(), blocks=len(self.blocks),
             index_sha256=checksum(index).decode()))
         self._put([(HEADER, header), (HEADER_SUM, header_sum)])
 
@@ -218,7 +219,7 @@ def _sound_start(part: str, claim: bytes, samples: Sequence[Sample],
     """
     if os.path.getsize(part) == 0:
         return [], 0
-    blocks, parts = [], []
+    blocks, parts, reason = [], [], 'of other files or classes'
     try:
         with open(part, 'rb') as file:
             places = read_pages(file, part)
@@ -228,12 +229,15 @@ def _sound_start(part: str, claim: bytes, samples: Sequence[Sample],
                 return file.read(places[key].size)
 
             if CLAIM in places and value(CLAIM) == claim:
+                reason = ''  # ours; a pack that was stopped before its first block holds nothing that is lost
                 while block_key(len(blocks)) in places:
                     blocks.append(value(block_key(len(blocks))))
                 parts = [decode_block(block) for block in blocks]
     except (DamagedPackError, ValueError, struct.error):
-        blocks = []
+        blocks, reason = [], 'damaged'
     if not blocks:
+        if reason:
+            print(f'{part}, which an interrupted run has left, is {reason}: it is begun anew.', flush=True)
         os.truncate(part, 0)
         return [], 0
     rows = np.concatenate([rows for rows, _ in parts])

@@ -58,8 +58,7 @@ def map_in_order(function: Callable[[T], R], pieces: Iterable[T], processes: Opt
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise DataError(f'One of {processes} processes was ended by the system: usually memory ran out (dmesg says '
-                        'so).\nStart it again, which goes on from there; with fewer processes it needs less '
-                        'memory.') from error
+                        'so).\nWith fewer processes it needs less memory (--nproc of the tools).') from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -1,12 +1,12 @@
 """The converter of COCO's instances: the same labels as on the fly, and runs that are stopped or repeated."""
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from segkit.apis.cli import run
 from segkit.apis.coco_to_voc import convert
 from segkit.apis.converters import steps
 from segkit.datasets.mini_coco import write_mini_coco
@@ -159,12 +159,13 @@ def test_everything_is_looked_at_before_anything_is_written(coco, tmp_path):
         convert(str(coco), str(out), ['train', 'more'], **own)
 
 
-def test_the_command_says_what_to_put_into_a_config(coco, tmp_path):
-    tool = [sys.executable, 'tools/dataset_converters/coco_to_voc.py', str(coco), str(tmp_path / 'voc'), '--splits',
-            'val', '--cache-dir', str(tmp_path / 'cache'), '--processes', '2']
-    done = subprocess.run(tool, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    config = done.stdout[done.stdout.index('dict(type'):]
-    assert len(DATASETS.build(eval(config, dict(dict=dict)))) == 3
-    missing = subprocess.run([*tool[:2], str(tmp_path), *tool[3:]], cwd=ROOT, capture_output=True, text=True)
-    assert missing.returncode == 2 and missing.stderr.startswith('error: ') and 'Traceback' not in missing.stderr
+def test_the_command_says_what_to_put_into_a_config(coco, tmp_path, capsys):
+    main = runpy.run_path(str(ROOT / 'tools/dataset_converters/coco_to_voc.py'))['main']
+    typed = [str(tmp_path / 'voc'), '--splits', 'val', '--cache-dir', str(tmp_path / 'cache'), '--nproc', '2']
+    run(main, [str(coco), *typed])
+    said = capsys.readouterr().out
+    assert len(DATASETS.build(eval(said[said.index('dict(type'):], dict(dict=dict)))) == 3
+    with pytest.raises(SystemExit) as left:
+        run(main, [str(tmp_path), *typed])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and said.startswith('error: ') and 'Traceback' not in said

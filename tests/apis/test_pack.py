@@ -120,7 +120,7 @@ def test_keys_of_a_folder_are_refused_by_the_config(packed_config):
 @pytest.mark.slow
 def test_the_command(tiny_config, tmp_path, capsys):
     out = tmp_path / 'packs'
-    made = subprocess.run([sys.executable, str(TOOL), str(tiny_config), str(out), '--processes', '2'],
+    made = subprocess.run([sys.executable, str(TOOL), str(tiny_config), str(out), '--nproc', '2'],
                           capture_output=True, text=True, cwd=ROOT)
     assert made.returncode == 0, made.stderr
     lines = [line.split(': ', 1)[1] for line in made.stdout.splitlines() if ' samples: dict(' in line]
@@ -131,7 +131,7 @@ def test_the_command(tiny_config, tmp_path, capsys):
     (out / 'val.lmdb').write_bytes(damaged.replace(photo, photo[:100] + b'?' + photo[101:]))
     main = runpy.run_path(str(TOOL))['main']
     with pytest.raises(SystemExit) as left:
-        run(main, ['--verify', str(out / 'train.lmdb'), str(out / 'val.lmdb'), '--processes', '1'])
+        run(main, ['--verify', str(out / 'train.lmdb'), str(out / 'val.lmdb'), '--nproc', '1'])
     said = capsys.readouterr()
     assert left.value.code == 2
     assert 'train.lmdb: whole; 7 samples of BaseSegDataset, 3 classes, with masks' in said.out
@@ -174,6 +174,14 @@ def test_a_second_run_leaves_what_is_whole_and_replaces_nothing_unasked(tiny_con
     assert path.read_bytes() == before
     pack_splits(cfg, out, overwrite=True, **own)
     assert path.read_bytes() != before and pack_splits(cfg, out, **own) == dict(train=7)
+
+
+def test_a_folder_in_the_place_of_a_pack_is_told_before_anything_is_packed(tiny_config, tmp_path):
+    (tmp_path / 'packs/val.lmdb').mkdir(parents=True)
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match='val.lmdb is a folder, and the pack of val would be a file there'):
+            pack_splits(loaded(tiny_config), str(tmp_path / 'packs'), overwrite=overwrite, processes=1)
+    assert [path.name for path in (tmp_path / 'packs').iterdir()] == ['val.lmdb']
 
 
 def test_what_cannot_be_packed(tiny_config, tmp_path):

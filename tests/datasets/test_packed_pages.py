@@ -22,10 +22,18 @@ def places(path):
 
 
 @pytest.fixture(scope='module')
-def sizes():
+def page(tmp_path_factory):
+    """Bytes of a page: LMDB takes the system's for a new file."""
+    with lmdb.open(str(tmp_path_factory.mktemp('lmdb') / 'page.lmdb'), subdir=False, lock=False) as env:
+        return env.stat()['psize']
+
+
+@pytest.fixture(scope='module')
+def sizes(page):
     """Sizes on both sides of what LMDB keeps in a page of the tree, and of its pages."""
-    rng = np.random.RandomState(0)
-    return [0, 1, 500, 2000, 2100, 4079, 4080, 4081, 9000, 70000, *rng.randint(0, 12000, 1200).tolist()]
+    rng, half = np.random.RandomState(0), page // 2
+    return [0, 1, 500, half - 48, half + 52, page - 17, page - 16, page - 15, 2 * page + 808, 17 * page + 368,
+            *rng.randint(0, 3 * page, 1200).tolist()]
 
 
 @pytest.fixture(scope='module')
@@ -56,26 +64,26 @@ def test_an_empty_table(tmp_path):
     assert places(tmp_path / 'empty.lmdb') == {}
 
 
-def test_a_file_that_is_cut_short_is_told(file, tmp_path):
+def test_a_file_that_is_cut_short_is_told(file, tmp_path, page):
     content, cut = file.read_bytes(), tmp_path / 'cut.lmdb'
     last = max(begin + size for begin, size in places(file).values())
-    for size in (0, 100, 4096, 4200, 8192, len(content) // 2, last - 1, len(content) - 4096):
+    for size in (0, 100, page, page + 104, 2 * page, len(content) // 2, last - 1, len(content) - page):
         cut.write_bytes(content[:size])
         with pytest.raises(DamagedPackError, match='is cut short'):
             places(cut)
 
 
-def test_no_damage_to_the_tree_leads_outside(file, tmp_path):
+def test_no_damage_to_the_tree_leads_outside(file, tmp_path, page):
     """Bytes of pages of the tree, and of the two first pages, are replaced at random: told, or still inside."""
     content, damaged, rng = file.read_bytes(), tmp_path / 'damaged.lmdb', np.random.RandomState(2)
-    pages = [n for n in range(2, len(content) // 4096)
-             if content[4096 * n:4096 * n + 8] == n.to_bytes(8, 'little') and content[4096 * n + 10] in (1, 2)]
+    pages = [n for n in range(2, len(content) // page)
+             if content[page * n:page * n + 8] == n.to_bytes(8, 'little') and content[page * n + 10] in (1, 2)]
     damaged.write_bytes(content)
     told = 0
     with open(damaged, 'r+b', buffering=0) as own:
         for turn in range(300):
-            page = pages[rng.randint(len(pages))] if turn % 2 else turn // 2 % 2
-            places_ = 4096 * page + rng.randint(160, size=rng.randint(1, 4))
+            number = pages[rng.randint(len(pages))] if turn % 2 else turn // 2 % 2
+            places_ = page * number + rng.randint(160, size=rng.randint(1, 4))
             for place in places_:
                 os.pwrite(own.fileno(), bytes([rng.choice([0, 1, 2, 255, rng.randint(256)])]), place)
             try:
@@ -90,12 +98,12 @@ def test_no_damage_to_the_tree_leads_outside(file, tmp_path):
     assert told > 50 and damaged.read_bytes() == content
 
 
-def test_a_tree_that_leads_back_into_itself_ends(file, tmp_path):
+def test_a_tree_that_leads_back_into_itself_ends(file, tmp_path, page):
     """A branch whose first child is the page above it."""
     content = bytearray(file.read_bytes())
-    meta = max((0, 4096), key=lambda at: int.from_bytes(content[at + 144:at + 152], 'little'))
+    meta = max((0, page), key=lambda at: int.from_bytes(content[at + 144:at + 152], 'little'))
     root = int.from_bytes(content[meta + 128:meta + 136], 'little')
-    at = 4096 * root
+    at = page * root
     assert content[at + 10] == 1
     node = at + int.from_bytes(content[at + 16:at + 18], 'little')
     content[node:node + 6] = root.to_bytes(6, 'little')

@@ -109,17 +109,20 @@ def test_files_that_changed_since_are_read_again(pack, scenes, monkeypatch, caps
 
 def test_the_rest_of_another_split_or_a_damaged_one_is_not_gone_on_with(pack, scenes, monkeypatch, tmp_path, capsys):
     part = tmp_path / 'packed/train.lmdb.part'
-    for change in (lambda: part.write_bytes(part.read_bytes()[:20000]),
-                   lambda: part.write_bytes(b'x' * 30000),
-                   lambda: (tmp_path / 'scenes/ImageSets/Segmentation/train.txt').write_text('\n'.join(
-                       (tmp_path / 'scenes/ImageSets/Segmentation/train.txt').read_text().split()[1:]))):
+    for reason, change in (
+            ('damaged', lambda: part.write_bytes(part.read_bytes()[:20000])),
+            ('damaged', lambda: part.write_bytes(b'x' * 30000)),
+            ('of other files or classes', lambda: (tmp_path / 'scenes/ImageSets/Segmentation/train.txt').write_text(
+                '\n'.join((tmp_path / 'scenes/ImageSets/Segmentation/train.txt').read_text().split()[1:])))):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             stop_after(patch, 2)
             pack(scenes)
         change()
         capsys.readouterr()
         path = pack(scenes)
-        assert 'packed before' not in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert f'{part}, which an interrupted run has left, is {reason}: it is begun anew.\n' in said
+        assert 'packed before' not in said
         assert_whole(path, scenes)
         path.unlink()
 

@@ -1,8 +1,8 @@
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -52,18 +52,28 @@ def test_pieces_are_taken_as_they_are_needed():
 
 
 def test_a_process_that_was_ended_is_told():
-    with pytest.raises(DataError, match='ended by the system'):
+    with pytest.raises(DataError, match='One of 2 processes was ended by the system.*\nWith fewer processes .*--nproc'):
         list(map_in_order(die, range(4), 2))
 
 
+def tell_and_sleep(pipe, number):
+    os.write(pipe, f'{os.getpid()}\n'.encode())  # one write a line, since two processes do
+    time.sleep(600)
+
+
+def sleep_in_two(pipe):
+    list(map_in_order(partial(tell_and_sleep, pipe), range(4), 2))
+
+
 def test_processes_end_with_a_killed_parent():
-    # One write a line: print() writes number and line's end apart where Python does not buffer, and two processes mix.
-    code = ('import os, time\nfrom segkit.datasets.parallel import map_in_order\n'
-            'def work(n):\n    os.write(1, f"{os.getpid()}\\n".encode())\n    time.sleep(600)\n'
-            'list(map_in_order(work, range(4), 2))')
-    with subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True) as parent:
-        pids = [int(parent.stdout.readline()) for _ in range(2)]
-        parent.kill()
+    ours, theirs = os.pipe()
+    parent = multiprocessing.get_context('fork').Process(target=sleep_in_two, args=(theirs,))
+    parent.start()
+    os.close(theirs)
+    with os.fdopen(ours) as lines:
+        pids = [int(lines.readline()) for _ in range(2)]
+    parent.kill()
+    parent.join()
     end = time.time() + 30
     while any(os.path.exists(f'/proc/{pid}') and 'Z' not in state_of(pid) for pid in pids) and time.time() < end:
         time.sleep(0.1)

@@ -30,6 +30,25 @@ def test_what_is_typed_reaches_the_converter(tool, typed, given, monkeypatch, ca
     assert (FOLDER.parents[1] / 'configs' / named).is_file()
 
 
+@pytest.mark.parametrize('tool', ['dataset_converters/pack', 'dataset_converters/coco_to_voc',
+                                  'dataset_converters/ade20k', 'analysis/crf'])
+def test_the_number_of_processes_has_one_name(tool, capsys):
+    parse = runpy.run_path(str(FOLDER.parent / f'{tool}.py'))['parse_args']
+    places = ['a', 'b', 'c'][:dict(ade20k=1, crf=3).get(tool.split('/')[1], 2)]
+    assert parse(places).nproc is None
+    for name in ('--nproc', '--processes'):  # the second one is older
+        assert parse([*places, name, '3']).nproc == 3
+        for wrong in ('0', '-1', 'x'):
+            with pytest.raises(SystemExit) as left:
+                parse([*places, name, wrong])
+            said = capsys.readouterr().err
+            assert left.value.code == 2 and said.startswith(f'error: argument {name}: expected a')
+    with pytest.raises(SystemExit):
+        parse(['--help'])
+    said = capsys.readouterr().out
+    assert '--nproc N' in said and '--processes' not in said
+
+
 @pytest.mark.parametrize('tool', sorted({*MMSEGMENTATION, *OURS}))
 def test_help_says_how_and_what_is_fetched(tool, capsys):
     main = runpy.run_path(str(FOLDER / f'{tool}.py'))['main']

@@ -8,7 +8,7 @@ VALUES = ('iter_max', 'pos_w', 'pos_xy_std', 'bi_w', 'bi_xy_std', 'bi_rgb_std', 
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    from segkit.apis.arguments import Parser
+    from segkit.apis.arguments import Parser, add_nproc
 
     parser = Parser(
         'crf.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -32,8 +32,7 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
                         help='its width in colour, in steps of 0 to 255 (default: 3)')
     parser.add_argument('--normalization', choices=('symmetric', 'before', 'after', 'none'),
                         help='of the kernels (default: symmetric)')
-    parser.add_argument('--processes', type=int, metavar='N',
-                        help='how many refine (default: one for each core, 16 at most)')
+    add_nproc(parser, 'refine')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return parser.parse_args(argv)
 
@@ -44,7 +43,7 @@ def main(argv: list[str]) -> None:
 
     values = {name: getattr(args, name) for name in VALUES if getattr(args, name) is not None}
     scores = refine_folder(args.probabilities, args.photos, args.out, args.masks, values, args.ignore_index,
-                           args.processes)
+                           args.nproc)
     for line in table(scores):
         print(line)
 

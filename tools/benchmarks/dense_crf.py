@@ -23,6 +23,7 @@ from typing import Any, Optional
 import numpy as np
 import torch
 
+from segkit.apis.arguments import add_nproc
 from segkit.apis.cli import run
 from segkit.apis.crf import read_probabilities, refine_folder
 from segkit.cores import usable_cores
@@ -193,7 +194,7 @@ def measure(args: argparse.Namespace) -> str:
     folder = save_probabilities(args)
     masks = args.data_root / 'SegmentationClass'
     scores = refine_folder(str(folder), str(args.data_root / 'JPEGImages'), str(args.work_dir / 'refined'), str(masks),
-                           processes=args.processes)
+                           processes=args.nproc)
     photos = Photos(args.data_root, folder, args.work_dir / 'refined')
     lines = [HEADING, '', f'By `python tools/benchmarks/dense_crf.py --write` on {machine()}. Photos: the first '
              f'{len(photos.names)} of val_2007; probabilities: of the real MobileNetV2 weights.', '',
@@ -265,7 +266,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/dense_crf'), help='what is kept between runs')
     parser.add_argument('--photos', type=int, default=160, help='how many of val_2007 (default: 160)')
     parser.add_argument('--rounds', type=int, default=3, help='how often each of 4 photos is timed (default: 3)')
-    parser.add_argument('--processes', type=int, help='that refine for the scores (default: one for each core)')
+    add_nproc(parser, 'refine for the scores')
     parser.add_argument('--write', action='store_true', help='write docs/crf.md and its picture')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     args = parser.parse_args(argv)

@@ -48,16 +48,16 @@ def flip(key: bytes, at: float) -> Callable[[Path], None]:
 def flip_tree(path: Path) -> None:
     """Damage: the page that the root of the tree names as its first child."""
     with open(path, 'r+b') as file:
-        meta = max((0, 4096), key=lambda at: _number(file, at + 144))
-        root = 4096 * _number(file, meta + 128)
-        file.seek(root + 16)
-        file.seek(root + struct.unpack('<H', file.read(2))[0])
+        page = _number(file, 40, '<I')  # its size is the system's where the file was made
+        meta = max((0, page), key=lambda at: _number(file, at + 144))
+        root = page * _number(file, meta + 128)
+        file.seek(root + _number(file, root + 16, '<H'))
         file.write(b'\xff\xff')
 
 
-def _number(file: Any, at: int) -> int:
+def _number(file: Any, at: int, kind: str = '<Q') -> int:
     file.seek(at)
-    return struct.unpack('<Q', file.read(8))[0]
+    return struct.unpack(kind, file.read(struct.calcsize(kind)))[0]
 
 
 def swap(txn: Any) -> None:

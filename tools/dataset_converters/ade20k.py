@@ -1,11 +1,11 @@
 """Fetch ADE20K's scene parsing benchmark (150 classes) and check every photo and mask; they are read as they are."""
 import argparse
 
+from segkit.apis.arguments import Parser
 from segkit.apis.converters.options import add_common
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    from segkit.apis.arguments import Parser
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=(
         'example: python tools/dataset_converters/ade20k.py data/ade/ADEChallengeData2016 --download'))
     parser.add_argument('ade_path', help='ADEChallengeData2016, with images and annotations in it')

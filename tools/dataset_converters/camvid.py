@@ -1,11 +1,11 @@
 """Write CamVid with 11 classes as its config reads it, from the SegNet tutorial's files or the authors' 32 colours."""
 import argparse
 
+from segkit.apis.arguments import Parser
 from segkit.apis.converters.options import AGAIN, add_common
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    from segkit.apis.arguments import Parser
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=(
         'example: python tools/dataset_converters/camvid.py data/CamVid_source data/CamVid --download\n' + AGAIN))
     parser.add_argument('in_dir', help="the SegNet tutorial's folder CamVid (train, trainannot, ...), or one with the "

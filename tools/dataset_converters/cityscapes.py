@@ -5,11 +5,11 @@ leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip into one folder.
 """
 import argparse
 
+from segkit.apis.arguments import Parser
 from segkit.apis.converters.options import AGAIN, add_common
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    from segkit.apis.arguments import Parser
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                     epilog='example: python tools/dataset_converters/cityscapes.py data/cityscapes\n' + AGAIN)
     parser.add_argument('cityscapes_path', help='folder with leftImg8bit and the annotations')

@@ -1,11 +1,11 @@
 """Write the masks of COCO-Stuff 10k (1 to 171, 0 where nothing is labelled) that COCOStuffDataset reads, by split."""
 import argparse
 
+from segkit.apis.arguments import Parser
 from segkit.apis.converters.options import AGAIN, add_common
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    from segkit.apis.arguments import Parser
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=(
         'example: python tools/dataset_converters/coco_stuff10k.py data/coco_stuff10k --download\n' + AGAIN))
     parser.add_argument('coco_path', help='folder with images, annotations (.mat files) and imageLists')

@@ -1,11 +1,11 @@
 """Write the masks of COCO-Stuff 164k (0 to 170, 255 where nothing is labelled) that COCOStuffDataset reads."""
 import argparse
 
+from segkit.apis.arguments import Parser
 from segkit.apis.converters.options import AGAIN, add_common
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    from segkit.apis.arguments import Parser
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=(
         'example: python tools/dataset_converters/coco_stuff164k.py data/coco_stuff164k --download\n' + AGAIN))
     parser.add_argument('coco_path',

@@ -4,9 +4,11 @@ Training needs no conversion: COCOVOCDataset reads instances_<split>.json itself
 """
 import argparse
 
+from segkit.apis.arguments import Parser, add_nproc
+
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example: python tools/dataset_converters/coco_to_voc.py data/coco data/coco_voc --splits train2017\n'
                'A second run goes on where the first one was stopped, and mends masks that were changed since.')
@@ -23,8 +25,7 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
                              'the annotations state are added up; -1 keeps all (default: %(default)s)')
     parser.add_argument('--cache-dir', metavar='DIR',
                         help='folder for the painted masks (default: ~/.cache/segkit/coco_masks)')
-    parser.add_argument('--processes', type=int, metavar='N',
-                        help='how many paint and write (default: one for each core, 16 at most)')
+    add_nproc(parser, 'paint and write')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return parser.parse_args(argv)
 
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> None:
     args = parse_args(argv)
     from segkit.apis.coco_to_voc import convert
 
-    sizes = convert(args.in_dir, args.out_dir, args.splits, args.rule, args.min_pixels, args.cache_dir, args.processes)
+    sizes = convert(args.in_dir, args.out_dir, args.splits, args.rule, args.min_pixels, args.cache_dir, args.nproc)
     for split, size in sizes.items():
         print(f"{size} photos: dict(type='PascalVOCDataset', data_root='{args.out_dir}', "
               f"ann_file='ImageSets/Segmentation/{split}.txt',\n"

@@ -4,10 +4,12 @@ The bytes of every file are kept as they are, so a training from the pack is the
 """
 import argparse
 
+from segkit.apis.arguments import Parser, add_cfg_options, add_nproc
+
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        allow_abbrev=False, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = Parser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='example:\n  python tools/dataset_converters/pack.py configs/_base_/datasets/pascal_voc12.py '
                'data/packed/voc12\n'
                'A second run goes on where the first one was stopped; of a pack that is whole it compares every file.')
@@ -19,10 +21,8 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     parser.add_argument('--overwrite', action='store_true', help='replace a pack of other data, or a damaged one')
     parser.add_argument('--verify', nargs='+', metavar='FILE',
                         help='read every byte of packs and name what is not as it was packed; nothing is written')
-    parser.add_argument('--processes', type=int, metavar='N',
-                        help='how many read files (default: one for each core, 16 at most)')
-    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE',
-                        help='change values of the config, such as data_root=/data/VOC2012')
+    add_nproc(parser, 'read files')
+    add_cfg_options(parser)
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     args = parser.parse_args(argv)
     if (args.verify is None) == (args.config is None) or (args.config is None) != (args.out_dir is None):
@@ -34,16 +34,13 @@ def main(argv: list[str]) -> None:
     args = parse_args(argv)
     from segkit.apis.pack import pack_splits, verify_packs
     from segkit.config import load_config
-    from segkit.errors import ConfigError
 
-    if args.processes is not None and args.processes < 1:
-        raise ConfigError(f'--processes takes a number from 1; got {args.processes}.')
     if args.verify is not None:
-        for line in verify_packs(args.verify, args.processes):
+        for line in verify_packs(args.verify, args.nproc):
             print(line)
         return
     cfg = load_config(args.config, args.cfg_options, say=print)
-    for split, size in pack_splits(cfg, args.out_dir, args.split, args.overwrite, args.processes).items():
+    for split, size in pack_splits(cfg, args.out_dir, args.split, args.overwrite, args.nproc).items():
         print(f"{size} samples: dict(type='PackedDataset', data_root='{args.out_dir}', ann_file='{split}.lmdb')")
 
 

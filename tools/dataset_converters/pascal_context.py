@@ -5,11 +5,11 @@ package.
 """
 import argparse
 
+from segkit.apis.arguments import Parser
 from segkit.apis.converters.options import AGAIN, add_common
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    from segkit.apis.arguments import Parser
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=(
         'example: python tools/dataset_converters/pascal_context.py data/VOCdevkit '
         'data/VOCdevkit/VOC2010/trainval_merged.json\n' + AGAIN))

@@ -5,11 +5,11 @@ lists are compared with the official ones.
 """
 import argparse
 
+from segkit.apis.arguments import Parser
 from segkit.apis.converters.options import AGAIN, add_common
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    from segkit.apis.arguments import Parser
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=(
         'example: python tools/dataset_converters/voc_aug.py data/VOCdevkit data/VOCdevkit/VOCaug --download\n'
         + AGAIN))

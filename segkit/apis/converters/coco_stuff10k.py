@@ -19,7 +19,7 @@ COUNTS = dict(train=9000, test=1000)
 # No digest of it is known to have been published.
 TEN_K = Archive('http://calvin.inf.ed.ac.uk/wp-content/uploads/data/cocostuffdataset/cocostuff-10k-v1.1.zip', '',
                 {f'{folder}/': folder for folder in ('images', 'annotations', 'imageLists')},
-                dict(images=10000, annotations=10000))
+                dict(images=10000, annotations=10000), [f'imageLists/{split}.txt' for split in COUNTS])
 _TABLE = table(shift=0, first=1)
 _TABLE[0] = 0
 

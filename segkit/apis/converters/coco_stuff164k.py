@@ -10,12 +10,11 @@ import numpy as np
 
 from segkit.apis.converters.archives import Archive, provide
 from segkit.apis.converters.coco_stuff import table
-from segkit.apis.converters.inputs import require_counts, require_files, require_folders
+from segkit.apis.converters.inputs import refuse_inside, require_counts, require_files, require_folders
 from segkit.apis.converters.steps import Mask, look_at, map_labels, put_files, try_out, write_masks
 from segkit.datasets.coco_stuff_dataset import COCOStuffDataset
 from segkit.datasets.listing import list_files
 from segkit.datasets.transforms.image_file import decode_mask, read_bytes
-from segkit.errors import ConfigError
 
 COUNTS = dict(train2017=118287, val2017=5000)
 # The sha1 are those of GluonCV's scripts/datasets/mscoco.py; of stuffthingmaps none is known to have been published.
@@ -57,9 +56,8 @@ def convert(coco_path: str, out_dir: Optional[str] = None, partial: bool = False
                     'Unpack stuffthingmaps_trainval2017.zip into annotations, train2017.zip and val2017.zip into '
                     'images,\nor let --download do it.')
     out = out_dir or coco_path
-    if osp.realpath(out).startswith((osp.realpath(osp.join(coco_path, 'images')),
-                                     osp.realpath(osp.join(coco_path, 'annotations')))):
-        raise ConfigError(f'OUT {out} lies among the files that are read.\nName another folder, or none.')
+    for kind in ('images', 'annotations'):
+        refuse_inside(osp.join(coco_path, kind), out)
     masks, names = [], {}
     for split in splits:
         photos, maps = (osp.join(coco_path, kind, split) for kind in ('images', 'annotations'))

@@ -17,20 +17,32 @@ def refuse_inside(in_dir: str, out_dir: str) -> None:
                           'the photos are put there too.')
 
 
+def voc_folder(devkit_path: str, name: str) -> str:
+    """The folder of one year of VOC: the one in a devkit, or ``devkit_path`` where that is the folder itself.
+
+    Args:
+        devkit_path: VOCdevkit, or the folder of the year. It need not be there yet.
+        name: 'VOC2012', say.
+    """
+    inside = osp.join(devkit_path, name)
+    itself = osp.basename(osp.normpath(devkit_path)) == name or osp.isdir(osp.join(devkit_path, 'JPEGImages'))
+    return devkit_path if itself and not osp.isdir(inside) else inside
+
+
 def require_counts(counts: dict[str, int], official: dict[str, int], accept: bool, where: str) -> None:
     """Compare the sizes of splits with the official ones.
 
     Args:
-        counts: Split -> how many there are.
-        official: Split -> how many there should be.
+        counts: Split -> how many there are; a split that is not named has none.
+        official: Split -> how many there should be; splits that are not named may have any number.
         accept: Whether other counts are taken, and told of.
         where: The folder, for the message.
 
     Raises:
         DataError: If they differ and are not accepted.
     """
-    wrong = [f'{split} has {count:,} instead of {official[split]:,}' for split, count in counts.items()
-             if count != official.get(split, count)]
+    wrong = [f'{split} has {counts.get(split, 0):,} instead of {count:,}' for split, count in official.items()
+             if counts.get(split, 0) != count]
     if wrong and not accept:
         raise DataError(f'{where}: {", ".join(wrong)}.\nComplete the data set, or take the part that is there with '
                         '--partial.')

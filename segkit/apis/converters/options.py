@@ -1,6 +1,8 @@
 """What the command lines of the dataset converters have in common."""
 import argparse
 
+from segkit.apis.arguments import add_nproc
+
 AGAIN = 'A second run checks what is there, and makes what is missing, damaged or has other labels.'
 
 
@@ -12,8 +14,7 @@ def add_common(parser: argparse.ArgumentParser, download: str = '', partial: boo
         download: What ``--download`` fetches, with its size; '' where no address can be given.
         partial: Whether the set has official counts.
     """
-    parser.add_argument('--nproc', type=int, metavar='N',
-                        help='how many processes work (default: one for each core, 16 at most)')
+    add_nproc(parser)
     if partial:
         parser.add_argument('--partial', action='store_true',
                             help='take a part of the data set; without it, other counts than the official ones are '

@@ -3,8 +3,9 @@ import os.path as osp
 from typing import Any, Optional
 
 from segkit.apis.converters.archives import Archive, fetch, provide
-from segkit.apis.converters.inputs import read_names, require_counts, require_files, require_folders
+from segkit.apis.converters.inputs import read_names, require_counts, require_files, require_folders, voc_folder
 from segkit.apis.converters.pascal_context_source import paint, read_json, read_label_map, size_only
+from segkit.apis.converters.placing import put_file
 from segkit.apis.converters.steps import Mask, look_at, try_out, write_list, write_masks
 from segkit.datasets.pascal_context_dataset import PascalContextDataset
 from segkit.errors import DataError
@@ -13,9 +14,10 @@ COUNTS = dict(train=4998, val=5105)
 # Address and md5 are those of torchvision.datasets.voc; the sha1 of the JSON file is that of GluonCV's
 # scripts/datasets/pascal_context.py. Of the authors' .mat files no digest is known to have been published.
 VOC_2010 = Archive('https://thor.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar',
-                   'md5:da459979d0c395079b5c75ee67908abb', {'VOCdevkit/': ''}, {'VOC2010/JPEGImages': 10103})
-JSON = ('https://codalabuser.blob.core.windows.net/public/trainval_merged.json',
-        'sha1:169325d9f7e9047537fedca7b04de4dddf10b881')
+                   'md5:da459979d0c395079b5c75ee67908abb', {'VOCdevkit/VOC2010/': ''}, {'JPEGImages': 10103},
+                   [f'ImageSets/Main/{split}.txt' for split in COUNTS])
+JSON = Archive('https://codalabuser.blob.core.windows.net/public/trainval_merged.json',
+               'sha1:169325d9f7e9047537fedca7b04de4dddf10b881', {}, {})  # it is put at json_path as it is
 LABEL_MAPS = Archive('https://cs.stanford.edu/~roozbeh/pascal-context/trainval.tar.gz', '', {'trainval/': '', '': ''},
                      {'': 10103})
 MASKS, LISTS, PHOTOS = 'SegmentationClassContext', 'ImageSets/SegmentationContext', 'JPEGImages'
@@ -43,15 +45,14 @@ def convert(devkit_path: str, json_path: str, out_dir: Optional[str] = None, par
         DataError: If something is missing, damaged, or has labels that PASCAL Context does not have.
     """
     of_json = json_path.endswith('.json')
+    voc = voc_folder(devkit_path, 'VOC2010')
     if download:
         downloads = download_dir or osp.join(devkit_path, 'downloads')
-        provide([VOC_2010], devkit_path, downloads)
+        provide([VOC_2010], voc, downloads)
         if not of_json:
             provide([LABEL_MAPS], json_path, downloads)
         elif not osp.isfile(json_path):
-            json_path = str(fetch(*JSON, downloads))
-    inside = osp.join(devkit_path, 'VOC2010')
-    voc = inside if osp.isdir(inside) or not osp.isdir(osp.join(devkit_path, PHOTOS)) else devkit_path
+            put_file(str(fetch(JSON, downloads)), json_path, [])
     require_folders(voc, [PHOTOS], f'Unpack {osp.basename(VOC_2010.url)} there, or let --download do it.')
     splits = _of_json(json_path) if of_json else _of_folder(json_path, voc)
     require_counts({split: len(some) for split, some in splits.items()}, COUNTS, partial, json_path)

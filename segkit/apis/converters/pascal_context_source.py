@@ -45,7 +45,8 @@ def read_json(path: str) -> dict[str, list[Drawn]]:
         with open(path, encoding='utf-8') as file:
             content = json.load(file, object_hook=_cut_down)
     except OSError as error:
-        raise DataError(f'{path} cannot be read: {error.strerror}.') from error
+        raise DataError(f'{path} cannot be read: {error.strerror}.\nName trainval_merged.json, or let '
+                        '--download fetch it to that place.') from error
     except (ValueError, RecursionError) as error:
         raise DataError(f'{path} is no JSON file, or was cut short: {error}.\nFetch it again.') from error
     if not isinstance(content, dict):

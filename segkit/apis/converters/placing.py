@@ -1,6 +1,7 @@
 """Files are put into place whole, and what was there with other content is kept beside them."""
 import os
 import os.path as osp
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -70,6 +71,24 @@ def replacing(path: str, kept: list[str]) -> Iterator[str]:
         with suppress(FileNotFoundError):
             os.remove(unfinished)
         raise
+
+
+def put_file(source: str, target: str, kept: list[str]) -> None:
+    """Put a file at a second place: as a hard link, which takes no room; copied where the file system has none.
+
+    Args:
+        source: The file.
+        target: Where it is wanted too. Its folder is made.
+        kept: Gets the name that a file of other content is kept under.
+    """
+    if same_content(source, target):
+        return
+    os.makedirs(osp.dirname(target) or '.', exist_ok=True)
+    with replacing(target, kept) as unfinished:
+        try:
+            os.link(source, unfinished)
+        except OSError:
+            shutil.copyfile(source, unfinished)
 
 
 def keep(path: str, kept: list[str]) -> None:

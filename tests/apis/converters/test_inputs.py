@@ -1,4 +1,6 @@
 """Counts, folders, files and lists that are not as they should be."""
+from pathlib import Path
+
 import pytest
 
 from segkit.apis.converters import inputs
@@ -8,12 +10,25 @@ from segkit.errors import ConfigError, DataError
 
 def test_counts_that_are_not_official(capsys):
     official = dict(train=3, val=2)
-    inputs.require_counts(dict(train=3), official, False, 'x')
+    inputs.require_counts(dict(train=3, val=2, more=5), official, False, 'x')
+    with pytest.raises(DataError, match='x: train has 4 instead of 3, val has 0 instead of 2.\n.*--partial'):
+        inputs.require_counts(dict(train=4), official, False, 'x')
     with pytest.raises(DataError, match='x: val has 1,000 instead of 2.\n.*--partial'):
         inputs.require_counts(dict(train=3, val=1000), official, False, 'x')
     assert capsys.readouterr().out == ''
     inputs.require_counts(dict(train=3, val=1000), official, True, 'x')
     assert 'val has 1,000 instead of 2; taken as it is' in capsys.readouterr().out
+
+
+def test_the_folder_of_a_year_of_voc(tmp_path):
+    devkit = tmp_path / 'VOCdevkit'
+    for given in (devkit, devkit / 'VOC2012'):  # before anything is there
+        assert inputs.voc_folder(str(given), 'VOC2012') == str(devkit / 'VOC2012')
+    (devkit / 'VOC2012/JPEGImages').mkdir(parents=True)
+    for given in (devkit, devkit / 'VOC2012', devkit / 'VOC2012/'):
+        assert Path(inputs.voc_folder(str(given), 'VOC2012')) == devkit / 'VOC2012'
+    (devkit / 'VOC2012').rename(tmp_path / 'other')
+    assert inputs.voc_folder(str(tmp_path / 'other'), 'VOC2012') == str(tmp_path / 'other')
 
 
 def test_folders_files_and_lists_that_are_missing(tmp_path, photo):

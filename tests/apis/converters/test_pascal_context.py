@@ -2,6 +2,7 @@
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_what_is_missing_or_damaged_is_named(tree):
 
     for form in ('mats', 'trainval_merged.json'):
         assert 'train has 4 instead of 4,998, val has 2 instead of 5,105' in refused(form, partial=False)
-    assert 'none.json cannot be read' in refused('none.json')
+    assert 'none.json cannot be read' in (text := refused('none.json')) and '--download' in text
     assert 'There is no folder' in (text := refused('none')) and 'trainval.tar.gz' in text
     photo, mat = voc / 'JPEGImages/2008_000003.jpg', root / 'mats/2008_000004.mat'
     for path, forms in ((photo, ('mats', 'trainval_merged.json')), (mat, ('mats',))):
@@ -100,11 +101,16 @@ def test_downloaded(tree, tmp_path, web_server, monkeypatch, form):
         archive = getattr(pascal_context, name)
         digest = hashlib.md5((web_server.folder / archive.name).read_bytes()).hexdigest() if archive.digest else ''
         monkeypatch.setattr(pascal_context, name, archive._replace(
-            url=f'{web_server.address}/{archive.name}', digest=digest and f'md5:{digest}'))
+            url=f'{web_server.address}/{archive.name}', digest=digest and f'md5:{digest}',
+            holds=dict.fromkeys(archive.holds, 6)))
     sha1 = hashlib.sha1((root / 'trainval_merged.json').read_bytes()).hexdigest()
-    monkeypatch.setattr(pascal_context, 'JSON', (f'{web_server.address}/trainval_merged.json', f'sha1:{sha1}'))
+    monkeypatch.setattr(pascal_context, 'JSON', pascal_context.JSON._replace(
+        url=f'{web_server.address}/trainval_merged.json', digest=f'sha1:{sha1}'))
     new = tmp_path / 'new/VOCdevkit'
-    sizes = convert(str(new), str(tmp_path / 'new' / form), partial=True, download=True)
+    given = str(new), str(tmp_path / 'new/sources' / form)
+    sizes = convert(*given, partial=True, download=True)
     assert sizes['train of 59'] == 4 and sizes['val of 60'] == 2
+    shutil.rmtree(new / 'downloads')  # what was fetched is where the command said, and is not fetched again
+    assert convert(*given, partial=True, download=True) == convert(*given, partial=True) == sizes
     second = LABEL_MAPS.name if form == 'mats' else form
     assert [path for path, _ in web_server.seen] == [f'/{VOC_2010.name}', f'/{second}']

@@ -1,14 +1,16 @@
 """VOC with SBD: real masks and lists, .mat files as SBD's are."""
+import hashlib
 import os
+import runpy
 import shutil
-import subprocess
-import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from segkit.apis.converters import voc_aug
 from segkit.apis.converters.voc_aug import COUNTS, convert
 from segkit.errors import DataError
 from segkit.palette import color_map
@@ -154,12 +156,33 @@ def test_the_official_lists_in_full(data_pack, tmp_path, sbd_mat, photo, capsys)
         convert(str(tmp_path / 'VOCdevkit'), str(aug))
 
 
-@pytest.mark.slow
-def test_the_command(real):
+def test_downloaded_into_the_folder_of_the_year_itself_and_mended(real, tmp_path, web_server, monkeypatch, capsys):
     devkit, aug, _, _ = real
-    tool = [sys.executable, 'tools/dataset_converters/voc_aug.py', str(devkit), str(aug)]
-    done = subprocess.run([*tool, '-o', str(devkit / 'masks'), '--nproc', '2', '--partial'], cwd=ROOT,
-                          env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    for name, folder, inside, mode, holds in (('VOC_2012', devkit, 'VOCdevkit', 'w', dict(JPEGImages=30)),
+                                              ('SBD', aug, 'benchmark_RELEASE', 'w:gz', {'dataset/cls': 20})):
+        archive = getattr(voc_aug, name)
+        with tarfile.open(web_server.folder / archive.name, mode) as file:
+            file.add(folder, inside)
+        digest = hashlib.md5((web_server.folder / archive.name).read_bytes()).hexdigest()
+        monkeypatch.setattr(voc_aug, name, archive._replace(url=f'{web_server.address}/{archive.name}',
+                                                            digest=f'md5:{digest}', holds=holds))
+    root, new_aug = tmp_path / 'new/VOC2012', tmp_path / 'new/aug'
+    own = dict(partial=True, download=True, processes=1)
+    sizes = convert(str(root), str(new_aug), **own)
+    assert sizes['trainaug'] == 22
+    assert sorted(path.name for path in root.iterdir()) == [
+        'ImageSets', 'JPEGImages', OFFICIAL, AUG, 'downloads']
+    for path in (new_aug / 'dataset/train.txt', root / LISTS / 'val.txt'):  # as if it was killed before the lists
+        path.unlink()
+    assert convert(str(root), str(new_aug), **own) == sizes
+    capsys.readouterr()
+    assert convert(str(root.parent), str(new_aug), **own) == sizes
+    assert capsys.readouterr().out.count(': its files are in ') == 2 and len(web_server.seen) == 2
+
+
+def test_the_command(real, capsys):
+    devkit, aug, _, _ = real
+    main = runpy.run_path(str(ROOT / 'tools/dataset_converters/voc_aug.py'))['main']
+    main([str(devkit), str(aug), '-o', str(devkit / 'masks'), '--nproc', '2', '--partial'])
     assert len(list((devkit / 'masks').iterdir())) == 30
-    assert 'train + aug: 22 samples of PascalVOCDataset; 22 pairs checked' in done.stdout
+    assert 'train + aug: 22 samples of PascalVOCDataset; 22 pairs checked' in capsys.readouterr().out
