@@ -7,6 +7,7 @@ Writes docs/doctor.md; nothing is written into the data.
 import argparse
 import contextlib
 import io
+import os
 import platform
 import sys
 import tempfile
@@ -145,7 +146,7 @@ def page(clear: Sequence[str], together: Sequence[Tried], alone: Sequence[Tried]
         invented=invented, together='\n'.join(rows_of(together)), alone='\n'.join(rows_of(alone)),
         odd='\n'.join(odd), time_of=time_of, one=time_of.seconds[1], two=time_of.seconds[2],
         rounds=ROUNDS, machine=machine, kinds_table='\n'.join(kinds_table), command=command, shown=shown,
-        of_odd=len(ODDITIES), far=FAR, more=MORE, usual=USUAL)
+        of_odd=len(ODDITIES), far=FAR, more=MORE, usual=USUAL, load=os.getloadavg()[0])
 
 
 def cpu() -> str:
@@ -233,7 +234,8 @@ a part of it.
 
 For 1,000 pairs of VOC, photos of 500x375, everything but the imports: {one:.1f} s with one process, {two:.1f} s with
 two, {time_of.cpu:.1f} s of the processor. The fastest of {rounds} runs over {time_of.pairs} pairs, files in the disk's
-cache, {machine}, which did other work too: that lengthens the times and leaves those of the processor.
+cache, {machine}, with {load:.0f} processes that wanted a core on average: beyond the cores, they
+lengthen the times and leave those of the processor.
 
 ## What it looks like
 
