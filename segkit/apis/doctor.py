@@ -4,6 +4,7 @@ import copy
 import json
 import os.path as osp
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
@@ -58,7 +59,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Look, print, and leave with the status.
 
     Raises:
-        ConfigError: If an option does not fit, or the config cannot be used.
+        ConfigError: If an option does not fit, the file of --json cannot be written, or the config cannot be used.
         DataError: If the folder is not there or has no known layout, or no split can be listed.
     """
     args = parse_args(argv)
@@ -73,6 +74,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise ConfigError(f'--cfg-options changes a config, and {args.source} is a folder.')
     if not is_folder and args.num_classes is not None:
         raise ConfigError('--num-classes is for a folder; a config says how many classes its datasets have.')
+    if args.json:
+        _require_place(Path(args.json))
     found = examine(args.source, args.cfg_options, args.num_classes, args.workers, args.limit, args.fail_on)
     print(found.text)
     if args.json:
@@ -80,6 +83,25 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         write_bytes(Path(args.json), (json.dumps(found.values, indent=1) + '\n').encode())
     if found.status != CLEAN:
         sys.exit(found.status)
+
+
+def _require_place(path: Path) -> None:
+    """Look whether a file can be written there, before all the work and without leaving anything.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    from segkit.errors import ConfigError
+    if path.is_dir():
+        raise ConfigError(f'--json: expected a file, and {path} is a folder.\nName a file in it.')
+    within = path.parent.resolve()
+    folder = next(parent for parent in (within, *within.parents) if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f'--json: {path} cannot be written: {folder}: {error.strerror}.\nName a file in a folder '
+                          'that you may write to.') from error
 
 
 def examine(source: str, cfg_options: Sequence[str] = (), num_classes: Optional[int] = None,
@@ -102,7 +124,7 @@ def examine(source: str, cfg_options: Sequence[str] = (), num_classes: Optional[
     from segkit.apis import doctor_judgement as judgement
     from segkit.apis.doctor_advice import advise, training_split
     from segkit.apis.doctor_findings import ERROR, WARNING, Findings
-    from segkit.apis.doctor_report import as_json, as_text
+    from segkit.apis.doctor_report import as_json, as_text, printable
     from segkit.datasets.crop_fit import crop_fit
     from segkit.datasets.progress import show_progress
     from segkit.datasets.survey import survey
@@ -119,7 +141,7 @@ def examine(source: str, cfg_options: Sequence[str] = (), num_classes: Optional[
         cfg = load_config(source, list(cfg_options), say=print)
         what = f'{source}: the datasets of its dataloaders'
         splits = _splits_of_config(cfg, found)
-    print(what, flush=True)
+    print(printable(what), flush=True)
     guessed = cfg is None and num_classes is None
     names_of = [split.name for split in splits]
     looked = survey(splits, lambda part: None if guessed else part.num_classes,

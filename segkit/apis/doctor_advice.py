@@ -77,8 +77,7 @@ def class_counts(split: Split, names: Sequence[str]) -> dict:
 def _labels(survey: Survey, found: Findings, num_classes: int) -> list[Advice]:
     """What to do with labels that the classes do not have."""
     advice = []
-    if found.of('all masks 0 and 255').count:
-        advice.append(Advice('dataset', 'label_map={255: 1}', 'if 255 is the class and not "ignore"'))
+    binary = found.of('all masks 0 and 255').count > 0
     wrong: Counter = sum((split.wrong for split in survey.splits), Counter())
     stored: Counter = sum((split.stored for split in survey.splits), Counter())
     masks = sum(sum(split.mask_colors.values()) for split in survey.splits)
@@ -88,10 +87,15 @@ def _labels(survey: Survey, found: Findings, num_classes: int) -> list[Advice]:
                              'if 0 means "no class" and the classes are stored from 1 on'))
         advice.append(Advice('model and dataset', f'num_classes={num_classes + 1}, with a name for each class',
                              'if 0 is a class too'))
-    elif wrong:
-        line = ', '.join(f'{value}: 255' for value in sorted(wrong))
-        advice.append(Advice('dataset', f'label_map={{{line}}}', 'if these labels mean "ignore"; put class indices in '
-                             'place of 255 where they mean a class'))
+        wrong = Counter()
+    table, why = {value: 255 for value in sorted(wrong)}, []
+    if wrong:
+        why.append('if these labels mean "ignore"; put class indices in place of 255 where they mean a class')
+    if binary:
+        table[255] = 1
+        why.append('if 255 is the class and not "ignore"')
+    if table:
+        advice.append(Advice('dataset', f'label_map={table}', '; '.join(why)))
     return advice
 
 

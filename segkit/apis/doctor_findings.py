@@ -39,20 +39,20 @@ KINDS = {
     'mask mode': Kind(ERROR, 'masks that hold neither indices nor colours'),
     'colours': Kind(ERROR, 'masks with colours that color_map does not name'),
     'labels': Kind(ERROR, 'masks with labels out of range'),
-    'all masks 0 and 255': Kind(ERROR, 'all masks hold nothing but 0 and 255, and 255 means "ignore"',
+    'all masks 0 and 255': Kind(ERROR, 'no mask holds anything but 0 and 255, and 255 means "ignore"',
                                 'If 255 is the class, give the dataset label_map={255: 1}.'),
     'all masks void': Kind(ERROR, 'no mask holds a labelled pixel',
                            'Correct data_prefix.seg_map_path, label_map or reduce_zero_label.'),
     'trained on': Kind(ERROR, 'photos to evaluate on that are trained on too: scores will be too high',
                        'Take them out of one of the splits.'),
     # A warning is probably not meant.
-    'decoder complains': Kind(WARNING, 'JPEG files that the decoder reads with a complaint: some of their pixels may '
+    'decoder complains': Kind(WARNING, 'photos that the decoder reads with a complaint: some of their pixels may '
                               'be wrong', 'Look at them, and copy or download them again.'),
     'EXIF unclear': Kind(WARNING, 'photos with an EXIF orientation that the size of the mask neither confirms nor '
                          'refutes', 'Look at them with tools/analysis/browse_dataset.py; where mask and photo do not '
                          "fit, give LoadImageFromFile color_type='color_ignore_orientation'."),
-    'mask of 0 and 255': Kind(WARNING, 'masks of nothing but 0 and 255, where others hold more: 255 means "ignore"',
-                              'Look at them; where 255 was meant as a class, draw them anew.'),
+    'mask of 0 and 255': Kind(WARNING, 'masks of nothing but 0 and 255, with more of 255 than is usual in the others: '
+                              'it means "ignore"', 'Look at them; where 255 was meant as a class, draw them anew.'),
     'void mask': Kind(WARNING, 'masks without any labelled pixel: nothing is learned from them',
                       'Look at them, or take them out of the split.'),
     'twice': Kind(WARNING, 'photos that are there twice in one split', 'Take one of each out.'),
@@ -78,6 +78,8 @@ KINDS = {
     'in no split': Kind(NOTE, 'photos with masks that lie there and are in no split',
                         'If they should be used, add their names to a split list.'),
     'photo without mask': Kind(NOTE, 'photos that lie there without a mask and are in no split'),
+    'in both': Kind(NOTE, 'splits to evaluate on whose photos are in a split that may be trained on',
+                    'Train on a list without them: after a training on both the scores are too high.'),
     'odd name': Kind(NOTE, 'file names with characters that other programs stumble over',
                      'Rename them before you share the data.'),
     'grey photo': Kind(NOTE, 'grey photos: read as three equal channels'),

@@ -1,18 +1,20 @@
 """What a data set shows only as a whole: joined from the pass over its files."""
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import numpy as np
 
 from segkit.apis.doctor_findings import Findings
 from segkit.datasets.crop_fit import CropFit
-from segkit.datasets.duplicates import EVALUATED, listed_twice, twins_between, twins_within
-from segkit.datasets.survey import Split, Survey
+from segkit.datasets.duplicates import EVALUATED, listed_twice, shared, twins_between, twins_within
+from segkit.datasets.survey import ALL_255, Split, Survey
 from segkit.datasets.unlisted import Unlisted, odd_names, same_but_for_case, unlisted
 
 SMALLEST_SIDE, LONGEST = 32, 5  # pixels; times as long as wide
 FAR = 2  # standard deviations between the mean of the pixels and what the preprocessor takes for it
+STRAY = 0.05  # the largest share of masks in which a label that no class has is a slip
+USUAL, MORE = 90, 1.2  # per cent of the masks whose share of void is usual; how many times that is not
 
 
 def judge(survey: Survey, names: Sequence[str], guessed: bool, whole: bool, found: Findings) -> None:
@@ -59,18 +61,34 @@ def look_around(survey: Survey, found: Findings) -> None:
 
 
 def _masks(split: Split, found: Findings) -> None:
-    masks = sum(split.mask_colors.values())
     if split.void and not split.valid:
         found.tell('all masks void', split.name, f'{split.name}: {split.usable} masks', split.name)
     part = split.parts[0]
-    if not split.binary or part.ignore_index != 255 or 255 in (part.label_map or {}) or part.num_classes < 2:
+    if part.ignore_index != 255 or 255 in (part.label_map or {}) or part.num_classes < 2:
         return
-    if len(split.binary) == masks:
-        found.tell('all masks 0 and 255', split.name, f'{split.name}: {masks} masks, such as {split.binary[0]}',
-                   split.name)
+    masks = sum(split.mask_colors.values())
+    slips = {label for label, count in split.wrong.items() if count <= STRAY * masks}
+    if split.stored.keys() - slips == ALL_255:  # an image without the object has a mask of 0 alone
+        where = f', such as {next(iter(split.binary))}' if split.binary else ''
+        found.tell('all masks 0 and 255', split.name, f'{split.name}: {masks} masks, {split.stored[255]} of them '
+                   f'with 255{where}', split.name)
     else:
-        for path in split.binary:
-            found.tell('mask of 0 and 255', path, path, split.name)
+        for path in _drawn_as_255(split):
+            found.tell('mask of 0 and 255', path, f'{path}: {split.binary[path]:.0%} is 255', split.name)
+
+
+def _drawn_as_255(split: Split) -> list[str]:
+    """Masks of 0 and 255 in which 255 seems to be drawn as a class.
+
+    An image without an object may have void pixels as all others have: a border, a frame. Only more void than is usual
+    tells; and where these masks as a whole have no more of it, more than any other mask has.
+    """
+    if not split.binary or not split.voids:
+        return []
+    if np.mean(list(split.binary.values())) > MORE * np.percentile(split.voids, USUAL):
+        return list(split.binary)
+    most = MORE * max(split.voids)
+    return [path for path, share in split.binary.items() if share > most]
 
 
 def _classes(split: Split, names: Sequence[str], with_training: bool, found: Findings) -> None:
@@ -107,6 +125,9 @@ def _duplicates(survey: Survey, found: Findings) -> None:
             f' is in {twin.splits[0]} too' if twin.first == twin.second else
             f' = {twin.first} ({twin.splits[0]}): {twin.how}')
         found.tell('trained on', twin.second, text, *twin.splits)
+    for joined, split, count in shared(survey):
+        found.tell('in both', f'{joined.name}, {split.name}', f'{count} of the {split.pairs} photos of {split.name} '
+                   f'are in {joined.name}', joined.name, split.name)
     for twin in twins_within(survey, between):
         found.tell('twice', twin.second, f'{twin.first} = {twin.second}: {twin.how}', twin.splits[0])
     for split in survey.splits:
@@ -120,24 +141,26 @@ def _sizes(survey: Survey, found: Findings) -> None:
     odd = (short > 0) & ((short < SMALLEST_SIDE) | (long > LONGEST * short))
     for row in np.flatnonzero(odd).tolist():
         path = survey.paths[row][0]
-        found.tell('odd size', path, f'{path}: {width[row]}x{height[row]}', *splits_of(survey, row))
-
-
-def splits_of(survey: Survey, row: int) -> Iterator[str]:
-    """The names of the splits that a pair is in."""
-    return (split.name for split in survey.splits if row in split.rows)
+        found.tell('odd size', path, f'{path}: {width[row]}x{height[row]}', *(
+            split.name for split in survey.splits if row in split.rows))
 
 
 def judge_normalisation(split: Split, preprocessor: Optional[dict], found: Findings) -> None:
-    """Compare a config's mean and deviation with the photos: in the wrong scale they leave nothing to learn from."""
+    """Compare a config's mean and deviation with the photos: in the wrong scale they leave nothing to learn from.
+
+    A mean of 0 with a deviation of 1 leaves the values as they are, and is taken as meant.
+    """
     given = preprocessor or {}
     mean, std = given.get('mean'), given.get('std')
     if not split.sums[0, 0] or mean is None or std is None or len(mean) != 3:
         return
     own = channel_statistics(split, bool(given.get('bgr_to_rgb') or given.get('rgb_to_bgr')))
-    away = np.abs(own[0] - np.array(mean, float)) / np.maximum(np.array(std, float), 1e-12)
-    ratio = own[1] / np.maximum(np.array(std, float), 1e-12)
-    if away.max() > FAR or ratio.max() > 10 or ratio.max() < 0.1:
+    center, spread = np.array(mean, float), np.maximum(np.array(std, float), 1e-12)
+    # Networks of Caffe take off the mean and divide by 1: how far a mean is shows beside the photos' own deviation.
+    away = np.abs(own[0] - center) / np.maximum(own[1], spread)
+    ratio = own[1] / spread
+    for_zero_to_one = spread.max() < 1 or (spread.max() == 1 and 0 < center.max() <= 1)
+    if away.max() > FAR or ratio.max() < 0.1 or (for_zero_to_one and ratio.max() > 10):
         found.tell('normalisation', 'model.data_preprocessor',
                    f'mean {_numbers(mean)}, std {_numbers(std)}; the photos of {split.name} have mean '
                    f'{_numbers(own[0])}, std {_numbers(own[1])}', split.name,

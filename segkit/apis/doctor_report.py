@@ -46,7 +46,12 @@ def as_text(survey: Survey, found: Findings, names: Sequence[str], advice: Seque
     counts = [f'{found.count(severity)} kind{"s" * (found.count(severity) != 1)} of {severity}s'
               for severity in (ERROR, WARNING, NOTE) if found.count(severity)]
     blocks.append(f'Found: {", ".join(counts)}.' if counts else 'Nothing to mend.')
-    return '\n\n'.join(blocks)
+    return printable('\n\n'.join(blocks))
+
+
+def printable(text: str) -> str:
+    """With escapes for the bytes of file names that are not UTF-8."""
+    return text.encode(errors='backslashreplace').decode()
 
 
 def as_json(survey: Survey, found: Findings, names: Sequence[str], advice: Sequence[Advice], what: str,
@@ -109,7 +114,7 @@ def _details(group: Any, roots: Sequence[str]) -> str:
     def short(text: str) -> str:
         for root in roots:
             text = text.replace(root, '')
-        return text
+        return printable(text)
 
     lines = [f'{KINDS[group.kind].what}:'] + [short(text) for text in list(group.files.values())[:EXAMPLES]]
     if group.count > EXAMPLES:

@@ -15,6 +15,7 @@ from segkit.errors import ConfigError, DataError, refuse_uncalled
 from segkit.registry import DATASETS, TRANSFORMS
 from segkit.structures import SkippedSample
 
+NAMES = 'utf-8', 'surrogateescape'  # as Python has file names, which on Linux need not be UTF-8
 METAINFO_HINT = 'Give METAINFO its classes and palette, and the dataset label_map={stored label: class index}.'
 
 
@@ -145,7 +146,7 @@ class BaseSegDataset(BaseDataset):
             if not names:
                 raise DataError(f'No file ending with {self.img_suffix} under {self.data_prefix["img_path"]}.\n'
                                 'Correct data_prefix.img_path or img_suffix.')
-            self._names = np.array([name.encode() for name in names]) if self.serialize_data else names
+            self._names = np.array([name.encode(*NAMES) for name in names]) if self.serialize_data else names
             if self._indices is not None:
                 self._keep(self._indices)
             for k, source in enumerate([] if self.bad_samples.skips else self._sources):
@@ -247,7 +248,7 @@ class BaseSegDataset(BaseDataset):
                              self.max_refetch)
 
     def _name(self, idx: int) -> str:
-        return self._names[idx].decode() if self.serialize_data else self._names[idx]
+        return self._names[idx].decode(*NAMES) if self.serialize_data else self._names[idx]
 
     def _info(self, name: str, source: Source) -> dict[str, Any]:
         info = dict(img_path=f'{source.img_dir}{name}{source.img_suffix}', label_map=self.label_map,

@@ -35,6 +35,21 @@ def twins_between(survey: Survey) -> Iterator[Twin]:
                         yield _twin(survey, a, b, other, split)
 
 
+def shared(survey: Survey) -> Iterator[tuple[Split, Split, int]]:
+    """Splits of the role 'all' with those to evaluate on, and how many different photos of the second the first has.
+
+    Nothing where there is a split to train on: the first is then that one and the second joined, as VOC's trainval.
+    """
+    if any(split.role == 'train' for split in survey.splits):
+        return
+    for joined in survey.splits:
+        for split in survey.splits:
+            if joined.role == 'all' and split.role in EVALUATED:
+                count = len({b for _, b in _equal(survey, joined.rows, split.rows)})
+                if count:
+                    yield joined, split, count
+
+
 def twins_within(survey: Survey, told: Iterable[Twin] = ()) -> Iterator[Twin]:
     """Different photo files of one split that have the same pixels, each with the first of them, once.
 

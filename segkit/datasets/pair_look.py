@@ -1,6 +1,7 @@
 """Everything that one photo and its mask tell about themselves, from one reading; no registered class lives here."""
 import io
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,10 @@ from segkit.errors import ConfigError, DataError
 
 HASH = 16  # bytes of a sha256 that are kept
 MASK_COLORS = ('palette', 'grey', 'RGB', 'RGBA', 'run lengths')  # what decode_mask takes
+# What decoders say about what they pass over, with the pixels right: parts of a PNG that hold no pixels (their names
+# begin with a small letter; tRNS and eXIf say how the pixels are to be seen), and a map's or a camera's own fields of
+# a TIFF.
+_HARMLESS = re.compile(r'libpng warning: (?!tRNS|eXIf)[a-z][A-Za-z]{3}: |.*TIFFReadDirectory: Unknown field with tag ')
 _MODES = {'1': 'grey', 'L': 'grey', 'P': 'palette', 'LA': 'grey and alpha', 'PA': 'palette and alpha'}
 
 
@@ -206,10 +211,10 @@ def _photo(reading: Reading, path: str, findings: list[Finding],
     except DataError as error:
         findings.append(_fault(path, header, error))
         return None, None
-    complaint = said()
-    if complaint:
-        findings.append(Finding('decoder complains', path, f"{path}: the decoder says '{complaint.splitlines()[0]}'; "
-                                'some of its pixels may be wrong.', ''))
+    complaints = [line for line in said().splitlines() if not _HARMLESS.match(line)]
+    if complaints:
+        findings.append(Finding('decoder complains', path, f"{path}: the decoder says '{complaints[0]}'; some of its "
+                                'pixels may be wrong.', ''))
     size = img.shape[:2]
     header = header or _described(data) or ImageHeader('other', size[1], size[0], 'RGB', True)
     if header[1:3] != size[::-1] and header.turned_size != size[::-1]:  # the decoder knows better

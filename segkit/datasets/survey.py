@@ -32,7 +32,8 @@ class Split:
         rgb: By colour, in how many masks of colours it is that nothing translates.
         colors, mask_colors: How many photos and masks are of each kind.
         valid, void: Pixels of masks that can be used.
-        binary: Masks of nothing but 0 and 255.
+        binary: Masks of exactly 0 and 255, with the share of 255 in each, 0 to 1.
+        voids: The share of 255 in each mask that holds a class beside 0, likewise.
         sums: (3, C): pixels, sum and sum of squares of each channel (BGR) over the photos.
         rows: Its pairs' places in the survey's table.
     """
@@ -49,7 +50,8 @@ class Split:
         self.rgb: Counter = Counter()
         self.colors: Counter = Counter()
         self.mask_colors: Counter = Counter()
-        self.binary: list[str] = []
+        self.binary: dict[str, float] = {}
+        self.voids: list[float] = []
         self.sums = np.zeros((3, 3))
         self.rows = np.zeros(0, np.int64)
 
@@ -68,8 +70,11 @@ class Split:
         self.stored.update(look.mask.stored.keys())
         self.wrong.update(look.mask.wrong.keys())
         self.rgb.update(look.mask.colors.keys())
+        share = look.mask.stored.get(255, 0) / max(sum(look.mask.stored.values()), 1)
         if look.mask.stored.keys() == ALL_255:
-            self.binary.append(seg_path)
+            self.binary[seg_path] = share
+        elif look.mask.stored.keys() - look.mask.wrong.keys() - ALL_255:
+            self.voids.append(share)
         if bad or not look.mask.labels:
             return
         labels = dict(look.mask.labels)

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from segkit.errors import ConfigError, DataError
@@ -25,6 +27,20 @@ def pairs(tmp_path, write_pair):
 def labels(dataset) -> list[int]:
     assert all(sample['gt_seg_map'].max() == round(sample['img'].mean() / 50) for sample in dataset)
     return sorted(int(sample['gt_seg_map'].max()) for sample in dataset)
+
+
+@pytest.mark.parametrize('serialize', [True, False])
+def test_names_that_are_not_utf_8(build, pairs, tmp_path, serialize):
+    odd = os.fsdecode(b'caf\xe9')
+    pairs(('a.jpg', 'a.png'), ('b.jpg', 'b.png'))
+    try:
+        for path in sorted(tmp_path.glob('*/b.*')):
+            path.rename(path.with_name(odd + path.suffix))
+    except OSError:
+        pytest.skip('the disk takes no such name')
+    dataset = build(serialize_data=serialize)
+    assert labels(dataset) == [0, 1]
+    assert [os.path.basename(dataset.get_data_info(i)['img_path']) for i in range(2)] == ['a.jpg', f'{odd}.jpg']
 
 
 @pytest.mark.parametrize('names', [

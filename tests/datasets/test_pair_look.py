@@ -1,5 +1,8 @@
 """What one reading of a pair tells, against what the dataset's own pipeline makes of the same files."""
+import io
 import os
+import struct
+import zlib
 from collections import Counter
 
 import cv2
@@ -122,6 +125,43 @@ def test_decoders_complain_into_the_finding_and_not_onto_the_screen(built, voc_t
     assert capfd.readouterr().err == ''
     os.write(2, b'still there\n')
     assert capfd.readouterr().err == 'still there\n'
+
+
+def png_with(voc_tree, *parts):
+    """Put a PNG with such parts before its pixels in place of a photo; its bytes."""
+    data = io.BytesIO()
+    Image.new('RGB', (16, 12), (9, 99, 199)).save(data, 'PNG')
+    chunks = b''.join(struct.pack('>I', len(value)) + name + value + struct.pack('>I', zlib.crc32(name + value))
+                      for name, value in parts)
+    changed = data.getvalue()[:33] + chunks + data.getvalue()[33:]  # behind the first part, the header
+    (voc_tree / 'JPEGImages/b.jpg').write_bytes(changed)
+    return changed
+
+
+@pytest.mark.parametrize('part, complains', [
+    ((b'iCCP', b'name\0\0'), False), ((b'sRGB', b'\x09'), False), ((b'tIME', b'\0'), False), ((b'pHYs', b'\0'), False),
+    ((b'zTXt', b'ab'), False), ((b'sBIT', b'\x09' * 3), False), ((b'tRNS', b'\0' * 3), True),
+    ((b'eXIf', b'abc'), True)], ids=lambda value: value[0].decode() if isinstance(value, tuple) else '')
+def test_parts_of_a_png_without_pixels_are_no_complaint(built, voc_tree, capfd, part, complains):
+    data = png_with(voc_tree, part)
+    img = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert part[0].decode() in capfd.readouterr().err  # else this test shows nothing
+    assert (img == (199, 99, 9)).all()
+    assert [finding.kind for finding in built()[1][1].findings] == ['decoder complains'] * complains
+
+
+def test_a_complaint_behind_a_harmless_one_is_told(built, voc_tree):
+    png_with(voc_tree, (b'sRGB', b'\x09'), (b'tRNS', b'\0' * 3))
+    look = built()[1][1]
+    assert [finding.kind for finding in look.findings] == ['decoder complains'] and 'tRNS' in look.findings[0].text
+
+
+def test_a_maps_fields_of_a_tiff_are_no_complaint(built, voc_tree, capfd):
+    path = voc_tree / 'JPEGImages/b.jpg'
+    Image.new('RGB', (16, 12)).save(path, 'TIFF', tiffinfo={33550: (1.0, 1.0, 0.0)})
+    cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert 'tag 33550' in capfd.readouterr().err
+    assert built()[1][1].findings == []
 
 
 def test_masks_of_colours(built, voc_tree):

@@ -1,4 +1,4 @@
-"""Faults of every kind in copies of data sets: each is found, and nothing else."""
+"""Faults of every kind in copies of data sets: each is found, and nothing else; nor anything in what is only odd."""
 import sys
 from pathlib import Path
 
@@ -10,8 +10,10 @@ from segkit.datasets.scenes import generate
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / 'tools/benchmarks'))
-from planted_faults import FAULTS, WHOLE, files_of, plant  # noqa: E402
+from planted_faults import FAULTS, files_of, plant  # noqa: E402
+from planted_oddities import ODDITIES, WHOLE_ODDITIES  # noqa: E402
 from planted_tree import Tree  # noqa: E402
+from planted_whole_faults import WHOLE  # noqa: E402
 
 sys.path.remove(str(ROOT / 'tools/benchmarks'))
 
@@ -50,6 +52,8 @@ def test_the_page_tells_all_kinds_and_that_none_was_missed_or_invented():
         assert f'| {kind} | {one.severity} | {one.what} |' in page
     for fault in FAULTS + WHOLE:
         assert f'| {fault.what} | {fault.kind} | {KINDS[fault.kind].severity} |' in page
+    for oddity in ODDITIES + WHOLE_ODDITIES:
+        assert f'| {oddity.what} | nothing |' in page
 
 
 def test_generated_scenes_have_no_fault(many_scenes):
@@ -86,6 +90,29 @@ def test_all_faults_at_once_by_one_process_and_by_several(many_scenes, tmp_path)
     one, several = (examine(DEMO, [f'data_root={tree.root}'], workers=workers) for workers in (1, 3))
     assert files_of(one.values) == expected
     assert one.text == several.text and one.values == several.values
+
+
+def with_oddities(source, folder, oddities, **kwargs):
+    tree = Tree(source, folder, **kwargs)
+    for oddity in oddities:
+        oddity.plant(tree)
+    tree.finish()
+    return tree.root
+
+
+def test_what_is_only_odd_is_not_found(many_scenes, tmp_path):
+    root = with_oddities(many_scenes, tmp_path / 'copy', ODDITIES)
+    examined = examine(DEMO, [f'data_root={root}'], workers=1)
+    assert files_of(examined.values) == {} and examined.status == 0
+    assert [one['usable'] for one in examined.values['splits']] == [71, 30]
+
+
+@pytest.mark.parametrize('oddity', WHOLE_ODDITIES, ids=lambda oddity: oddity.what.replace(' ', '-'))
+def test_a_data_set_that_is_only_odd(scenes, tmp_path, oddity):
+    root = with_oddities(scenes, tmp_path / 'copy', [oddity])
+    examined = examine(str(root), workers=1) if oddity.folder else examine(
+        DEMO, [f'data_root={root}', *oddity.options], workers=1)
+    assert files_of(examined.values) == {} and examined.status == 0
 
 
 @pytest.mark.slow

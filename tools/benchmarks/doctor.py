@@ -1,4 +1,4 @@
-"""Show what tools/doctor.py finds: nothing in real data, every planted fault in copies of it, and how fast.
+"""Show what tools/doctor.py finds: nothing in real data nor in harmless oddities, every planted fault, and how fast.
 
     python tools/benchmarks/doctor.py --data $SEGKIT_DATA
 
@@ -7,6 +7,7 @@ Writes docs/doctor.md; nothing is written into the data.
 import argparse
 import contextlib
 import io
+import os
 import platform
 import sys
 import tempfile
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
-from planted_faults import FAULTS, WHOLE, Fault, files_of, plant  # noqa: E402
+from planted_faults import FAULTS, Fault, files_of, plant  # noqa: E402
+from planted_oddities import ODDITIES, WHOLE_ODDITIES, Oddity  # noqa: E402
 from planted_tree import Tree  # noqa: E402
+from planted_whole_faults import WHOLE  # noqa: E402
 
 from segkit.apis.arguments import Parser  # noqa: E402
 from segkit.apis.doctor import Examined, examine  # noqa: E402
@@ -87,6 +90,17 @@ def try_alone(voc: Path, folder: Path, fault: Fault) -> Tried:
     return Tried(fault, own, own & found.get(fault.kind, set()), {kind: f for kind, f in invented.items() if f})
 
 
+def try_oddities(voc: Path, folder: Path, oddities: Sequence[Oddity], few: int = 0) -> dict[str, set[str]]:
+    """Plant what is no fault into one copy; what was found all the same, kind -> files."""
+    tree = Tree(voc, folder, 'train_aug', 'val', MASKS, few=few)
+    for oddity in oddities:
+        oddity.plant(tree)
+    tree.finish()
+    if oddities[0].folder:
+        return files_of(quietly(str(tree.root)).values)
+    return files_of(of_voc(tree.root, *(option for oddity in oddities for option in oddity.options)).values)
+
+
 def timed(voc: Path) -> Timed:
     """Time the whole command but its imports, with one process and with two in turns; the files were read before."""
     seconds: dict[int, float] = {}
@@ -116,10 +130,11 @@ def rows_of(tried: Sequence[Tried]) -> list[str]:
             f'{len(one.found)} |' for one in tried]
 
 
-def page(clear: Sequence[str], together: Sequence[Tried], alone: Sequence[Tried], time_of: Timed,
+def page(clear: Sequence[str], together: Sequence[Tried], alone: Sequence[Tried], odd: Sequence[str], time_of: Timed,
          shown: str, command: str) -> str:
     """docs/doctor.md."""
     from segkit.apis.doctor_findings import KINDS
+    from segkit.apis.doctor_judgement import FAR, MORE, USUAL
     tried = [*together, *alone]
     kinds = {one.fault.kind for one in tried}
     missed = sum(len(one.expected - one.found) for one in tried)
@@ -129,8 +144,9 @@ def page(clear: Sequence[str], together: Sequence[Tried], alone: Sequence[Tried]
     return PAGE.format(
         clear='\n'.join(clear), faults=len(tried), kinds=len(kinds), of_kinds=len(KINDS), missed=missed,
         invented=invented, together='\n'.join(rows_of(together)), alone='\n'.join(rows_of(alone)),
-        time_of=time_of, one=time_of.seconds[1], two=time_of.seconds[2], rounds=ROUNDS, machine=machine,
-        kinds_table='\n'.join(kinds_table), command=command, shown=shown)
+        odd='\n'.join(odd), time_of=time_of, one=time_of.seconds[1], two=time_of.seconds[2],
+        rounds=ROUNDS, machine=machine, kinds_table='\n'.join(kinds_table), command=command, shown=shown,
+        of_odd=len(ODDITIES), far=FAR, more=MORE, usual=USUAL, load=os.getloadavg()[0])
 
 
 def cpu() -> str:
@@ -146,7 +162,8 @@ PAGE = """# The doctor
 `tools/doctor.py CONFIG` looks at every file of the training, validation and test datasets of a config, once, in several
 processes; `tools/doctor.py FOLDER` does so for a folder that no config describes. It prints tables for people and lines
 to paste into a config, writes the same as JSON (`--json FILE`), and nothing else. Exit status: 0 nothing to mend, 1
-errors or warnings (`--fail-on error`: errors alone), 2 the data could not be looked at.
+errors or warnings (`--fail-on error`: errors alone), 2 the data could not be looked at, or FILE could not be written,
+which is seen before the pass.
 
 A pair is read as the config's datasets read it: `label_map`, `reduce_zero_label`, `color_map`, the EXIF orientation,
 wrappers, COCO's instances. A dataset that reads files by transforms or classes of your own is refused, since what is in
@@ -164,7 +181,18 @@ An error ends a training or makes its scores wrong, a warning is probably not me
 
 Photos are compared by the values of their pixels: copies under other names, with other bytes or in another lossless
 format are found; a photo that was compressed anew, resized or cropped is another photo. Damage in the middle of a JPEG
-is found where libjpeg itself notices it (in 302 of 434 such files: [damaged_files.md](damaged_files.md)).
+is found where libjpeg itself notices it (in 302 of 434 such files: [damaged_files.md](damaged_files.md)). What libpng
+and libtiff say about parts of a file that hold no pixels (ICC profiles, texts, a map's fields) is no complaint.
+
+Masks of 0 and 255 are judged by the split. Where no mask holds anything else (but for a label of no class in one mask
+of 20 at most), 255 is taken for a class that was meant, also where images without it have masks of 0 alone. Where other
+masks hold classes, an image without them may have void as they have. So masks of 0 and 255 are named where their mean
+share of 255 is more than {more} times what {usual} of 100 of the others have at most; where it is not, those alone that
+have more than {more} times the most of any other. A small object drawn as 255 is not told from void.
+
+A preprocessor's mean is far where it is more than {far} deviations away from the photos' mean: their own deviation or
+the config's, whichever is larger, since networks of Caffe have a 1 there. The deviation is far where the photos' own is
+less than a tenth of it, or where it is meant for values of 0 to 1 and the photos are not.
 
 The weights are those of `class_weight='median_freq'` and `'inverse'`
 ([training_options.md](training_options.md#losses)), of the largest training split, from samples that can be used.
@@ -193,11 +221,21 @@ Each in a copy of a part of the data, four masks of each class, since they conce
 |---|---|---|--:|--:|
 {alone}
 
+## Harmless oddities
+
+What looks odd and must not be called a fault: the first {of_odd} in one copy of the data, the others each in a copy of
+a part of it.
+
+| Planted | Found |
+|---|---|
+{odd}
+
 ## Time
 
 For 1,000 pairs of VOC, photos of 500x375, everything but the imports: {one:.1f} s with one process, {two:.1f} s with
 two, {time_of.cpu:.1f} s of the processor. The fastest of {rounds} runs over {time_of.pairs} pairs, files in the disk's
-cache, {machine}, which did other work too: that lengthens the times and leaves those of the processor.
+cache, {machine}, with {load:.0f} processes that wanted a core on average: beyond the cores, they
+lengthen the times and leave those of the processor.
 
 ## What it looks like
 
@@ -218,7 +256,7 @@ The errors of the copy with all faults:
   label the number of masks that have it: `stored_labels`, `labels_out_of_range`.
 - `classes`, of each: `name`, `weights` (`median_freq`, `inverse`), `pixels` and `masks` by split.
 - `findings`, of each kind: `kind`, `severity`, `what`, `count`, `splits`, `remedy`, and `files`, at most 10,000: `file`
-  and `text` of each.
+  and `text` of each. Bytes of a file name that are not UTF-8 stand as Python reads them (`\\udce9` for E9).
 - `advice`, the lines to paste: `place`, `line`, `why`.
 
 `{command}` makes this page.
@@ -250,15 +288,24 @@ def main(argv: Sequence[str]) -> None:
         for number, fault in enumerate(WHOLE):
             alone.append(try_alone(voc, Path(folder, str(number)), fault))
             print('\n'.join(rows_of(alone[-1:])), flush=True)
+        found = try_oddities(voc, Path(folder, 'odd'), ODDITIES)
+        of_oddity = [(one.what, found) for one in ODDITIES] + [
+            (one.what, try_oddities(voc, Path(folder, f'odd_{number}'), [one], FEW))
+            for number, one in enumerate(WHOLE_ODDITIES)]
+    odd = [f'| {what} | {", ".join(found) or "nothing"} |' for what, found in of_oddity]
+    print('\n'.join(odd), flush=True)
     time_of = timed(voc)
     errors = next(block for block in examined.text.split('\n\n') if '| Errors' in block)
     command = 'python tools/benchmarks/doctor.py --data DIR'
-    Path(args.out).write_text(page(clear, together, alone, time_of, errors, command))
+    Path(args.out).write_text(page(clear, together, alone, odd, time_of, errors, command))
     wrong = [one for one in [*together, *alone] if one.expected != one.found or one.invented]
     print('\n'.join(rows_of(together)), f'\n{len(wrong)} wrong; see {args.out}')
     if wrong:
         raise DataError(f'{wrong[0].fault.what}: to find {wrong[0].expected}, found {wrong[0].found}; invented '
                         f'{wrong[0].invented}.')
+    for what, found in of_oddity:
+        if found:
+            raise DataError(f'{what} is no fault, and was found: {found}.')
 
 
 if __name__ == '__main__':

@@ -43,6 +43,7 @@ class Tree:
                     (root / mask.parent.name / mask.name).symlink_to(mask.resolve())
         self._free = {split: list(names) for split, names in self.names.items()}
         self._number = 0
+        self.mark, self.line_end = '', '\n'  # what the lists begin with, and each of their lines ends with
 
     def photo(self, name: str) -> Path:
         """The photo of a name."""
@@ -100,4 +101,5 @@ class Tree:
     def finish(self) -> None:
         """Write the lists."""
         for split, names in self.names.items():
-            (self.root / LISTS / f'{split}.txt').write_text(''.join(f'{name}\n' for name in names))
+            text = self.mark + ''.join(f'{name}{self.line_end}' for name in names)
+            (self.root / LISTS / f'{split}.txt').write_bytes(text.encode())
