@@ -1,6 +1,9 @@
 """A CRF over saved probabilities, in test.py and in predict.py: the same classes each way."""
+import importlib.util
 import inspect
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +17,10 @@ from torch import nn
 
 from segkit.apis import predict, test, test_modes
 from segkit.apis.cli import run
-from segkit.apis.crf import read_probabilities, refine_folder, table
+from segkit.apis.crf import refine_folder, table
 from segkit.apis.inference import inference_model, init_model
 from segkit.config import load_config
+from segkit.datasets import parallel
 from segkit.errors import ConfigError, DataError
 from segkit.models.postprocess import DenseCRF
 from segkit.registry import MODELS
@@ -114,9 +118,18 @@ def test_a_second_run_goes_on(saved, capsys):
     assert all((saved / 'out' / name).stat().st_mtime_ns == time for name, time in times.items())
     assert np.array_equal(masks(saved / 'out')['p1.png'], whole['p1.png'])
     swapped = np.load(saved / 'probs/p0.npy')[[1, 0, 2]]
-    np.save(saved / 'probs/p0.npy', swapped)  # newer than its mask
+    np.save(saved / 'probs/p0.npy', swapped)
+    cv2.imwrite(str(saved / 'photos/p2.png'), cv2.imread(str(saved / 'photos/p2.png'))[::-1])
+    for path in ('probs/p0.npy', 'photos/p2.png'):
+        os.utime(saved / path, (1, 1))  # older than their masks, as a copy that keeps times is
+    (saved / 'probs/p3.npy').rename(saved / 'p3.npy')  # what a run leaves out stays as it is
     refine(saved, processes=1)
-    assert not np.array_equal(masks(saved / 'out')['p0.png'], whole['p0.png'])
+    assert (said := capsys.readouterr().out).startswith('2 masks are made anew') and ', 1 were there' in said
+    anew = masks(saved / 'out')
+    assert [np.array_equal(anew[name], whole[name]) for name in sorted(whole)] == [False, True, False, True]
+    (saved / 'p3.npy').rename(saved / 'probs/p3.npy')
+    refine(saved, processes=1)
+    assert '0 masks written to' in capsys.readouterr().out
 
 
 def test_masks_of_other_values_are_not_mixed(saved):
@@ -125,21 +138,80 @@ def test_masks_of_other_values_are_not_mixed(saved):
         refine(saved, values=VALUES, processes=1)
 
 
+def test_masks_of_other_photos_are_not_mixed(saved):
+    refine(saved, processes=1)
+    shutil.copytree(saved / 'photos', saved / 'others')
+    with pytest.raises(ConfigError, match='(?s)holds masks of other photos.*p0.png is of .*photos/p0.png.*now: .*oth'):
+        refine_folder(str(saved / 'probs'), str(saved / 'others'), str(saved / 'out'), processes=1)
+
+
+def test_a_run_that_was_stopped_leaves_no_old_mask(saved, monkeypatch):
+    refine(saved, processes=1)
+    cv2.imwrite(str(saved / 'photos/p3.png'), np.zeros((33, 40, 3), np.uint8))
+    with monkeypatch.context() as patch:
+        patch.setattr('segkit.apis.crf.map_in_order', lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            refine(saved, processes=1)
+    refine(saved, processes=1)
+    refine(saved, 'wanted', processes=1)
+    assert np.array_equal(masks(saved / 'out')['p3.png'], masks(saved / 'wanted')['p3.png'])
+
+
+@pytest.mark.parametrize('cores, system', [(1, 'linux'), (2, 'darwin')])
+def test_the_caller_s_threads_stay(saved, monkeypatch, cores, system):
+    monkeypatch.setattr(parallel, 'usable_cores', lambda: cores)
+    monkeypatch.setattr(parallel.sys, 'platform', system)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        refine(saved, values=dict(iter_max=1))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_two_classes_by_a_threshold(saved):
+    for path in (saved / 'probs').iterdir():
+        found = np.load(path)
+        np.save(path, np.stack([found[0], found[1:].sum(0)]))
+    for path in (saved / 'masks').iterdir():
+        label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), np.where(label == 2, 1, label))
+    low, half, none = (refine(saved, name, masks=str(saved / 'masks'), processes=1, threshold=threshold)
+                       for name, threshold in (('low', 0.3), ('half', 0.5), ('none', None)))
+    assert half == none and low['without'] != half['without']
+    for path in sorted((saved / 'probs').iterdir()):
+        found, photo = np.load(path).astype(np.float32), np.array(Image.open(saved / f'photos/{path.stem}.png'))
+        wanted = DenseCRF()(torch.from_numpy(found), photo)[1].numpy() > 0.3
+        assert np.array_equal(masks(saved / 'low')[f'{path.stem}.png'], wanted)
+    assert json.loads((saved / 'low/crf.json').read_text())['threshold'] == 0.3
+    with pytest.raises(ConfigError, match='(?s)masks of another run.*threshold=0.3'):
+        refine(saved, 'low', processes=1)
+
+
+@pytest.mark.parametrize('threshold, message', [(0.3, '(?s)--threshold 0.3 is for a binary head; .*p0.npy has 3 cla'),
+                                                (30, 'expected a probability, 0 to 1; got 30')])
+def test_thresholds_that_cannot_be(saved, threshold, message):
+    with pytest.raises(ConfigError, match=message):
+        refine(saved, threshold=threshold)
+    assert not (saved / 'out').exists()
+
+
+def test_masks_whose_zero_is_void(saved):
+    wanted = refine(saved, 'wanted', masks=str(saved / 'masks'), processes=1)
+    for path in (saved / 'masks').iterdir():
+        label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), np.where(label == 255, 0, label + 1))
+    found = refine(saved, masks=str(saved / 'masks'), processes=1, reduce_zero_label=True)
+    assert found == wanted and json.loads((saved / 'out/crf.json').read_text())['reduce_zero_label'] is True
+
+
 def test_masks_of_something_else_are_left(saved):
     (saved / 'out').mkdir()
     (saved / 'out/p1.png').write_bytes(b'mine')
     with pytest.raises(ConfigError, match='(?s)not of a run of crf.py, such as .*p1.png.*another folder'):
         refine(saved, processes=1)
     assert [path.name for path in (saved / 'out').iterdir()] == ['p1.png']
-
-
-def test_an_npz_file_of_one_array(saved):
-    found = np.load(saved / 'probs/p0.npy')
-    np.savez_compressed(saved / 'one.npz', probs=found)
-    np.savez(saved / 'two.npz', a=found, b=found)
-    assert np.array_equal(read_probabilities(str(saved / 'one.npz')), found.astype(np.float32))
-    with pytest.raises(DataError, match='two.npz: expected one array; it holds a, b'):
-        read_probabilities(str(saved / 'two.npz'))
 
 
 def break_file(root):
@@ -178,21 +250,30 @@ def call(*line):
     return subprocess.run([sys.executable, str(TOOL), *map(str, line)], capture_output=True, text=True)
 
 
-def test_the_tool(saved):
+def test_the_tool(saved, capsys):
     done = call(saved / 'probs', saved / 'photos', saved / 'out', '--masks', saved / 'masks', '--pos-w', '1',
                 '--bi-rgb-std', '20', '--processes', '2')
     assert done.returncode == 0, done.stderr
     wanted = refine(saved, 'wanted', masks=str(saved / 'masks'), values=VALUES, processes=1)
     assert f'with CRF    {wanted["with"]["mIoU"]:8.2f}' in done.stdout and '4/4 photos' in done.stdout
-    wrong = call(saved / 'probs', saved / 'photos', saved / 'out2', '--bi-xy', '20')
-    assert wrong.returncode == 2 and '--bi-xy' in wrong.stderr
-    help_text = ' '.join(call('--help').stdout.split())
+    specification = importlib.util.spec_from_file_location('crf_tool', TOOL)
+    tool = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(tool)
+    with pytest.raises(SystemExit):
+        tool.parse_args(['probs', 'out', '--bi-xy', '20'])
+    assert '--bi-xy' in capsys.readouterr().err
+    folders = [(args.probabilities, args.photos, args.out) for args in map(tool.parse_args, (
+        ['p', 'q', '--pos-w', '1'], ['p', '--pos-w', '1', 'q'], ['p', '--pos-w', '1', 'photos', 'q']))]
+    assert folders == [('p', None, 'q'), ('p', None, 'q'), ('p', 'photos', 'q')]
+    with pytest.raises(SystemExit):
+        tool.parse_args(['--help'])
+    help_text = ' '.join(capsys.readouterr().out.split())
     for name in inspect.signature(DenseCRF).parameters:
         assert f'--{name.replace("_", "-")} ' in help_text
     usual = [one.default for one in inspect.signature(DenseCRF).parameters.values()]
     assert [f'(default: {value})' for value in usual] == [
         part for part in help_text.replace(' (', '\n(').replace(')', ')\n').splitlines()
-        if part.startswith('(default: ')][1:8]
+        if part.startswith('(default: ')][2:9]
 
 
 def test_online_is_offline(varied, tmp_path):
@@ -202,16 +283,83 @@ def test_online_is_offline(varied, tmp_path):
         out = tmp_path / f'out{len(views)}'
         test.main([str(config), str(checkpoint), '--work-dir', str(out), '--out', str(out / 'online'), *views,
                    '--save-probs', str(out / 'probs'), '--cfg-options', CRF])
-        refine_folder(str(out / 'probs'), str(tmp_path / 'data/JPEGImages'), str(out / 'offline'), values=VALUES,
-                      processes=1)
+        scores = refine_folder(str(out / 'probs'), None, str(out / 'offline'), values=VALUES, processes=1)
         online, offline = masks(out / 'online'), masks(out / 'offline')
         assert len(online) == 5 and online.keys() == offline.keys()
         for name, mask in online.items():
             probabilities = np.load(out / f'probs/{Path(name).stem}.npy')
             assert (mask == offline[name]).mean() > 0.99  # float16 in the files
             assert probabilities.shape == (3, *mask.shape) and (mask != probabilities.argmax(0)).any()
+        metrics = json.loads((out / ('test_tta' if views else 'test') / 'metrics.json').read_text())
+        assert scores['with']['mIoU'] == pytest.approx(metrics['mIoU'], abs=0.5)
         assert 'post-processing: DenseCRF(iter_max=10, pos_w=1' in (
             out / ('test_tta' if views else 'test') / 'test.log').read_text()
+
+
+@pytest.fixture
+def cities(tiny_config, tmp_path):
+    """What test.py saved of a binary network with a low threshold on photos in folders of cities, and its scores.
+
+    The stored labels are 7 for class 1, 0 for void and others for class 0.
+    """
+    root = tmp_path / 'cities'
+    for i, city in enumerate(('aa', 'aa', 'bb')):
+        for folder in ('leftImg8bit', 'gtFine'):
+            (root / folder / city).mkdir(parents=True, exist_ok=True)
+        name = f'{city}_{i}'
+        photo = cv2.imread(str(tmp_path / f'data/JPEGImages/im{i:02d}.jpg'))
+        cv2.imwrite(str(root / f'leftImg8bit/{city}/{name}_leftImg8bit.png'), photo)
+        label = cv2.imread(str(tmp_path / f'data/SegmentationClass/im{i:02d}.png'))[..., 0]
+        stored = np.select([label == 255, label == 1], [0, 7], 3).astype(np.uint8)
+        cv2.imwrite(str(root / f'gtFine/{city}/{name}_gtFine_labelIds.png'), stored)
+    data = dict(type='BaseSegDataset', data_root=str(root), img_suffix='_leftImg8bit.png',
+                seg_map_suffix='_gtFine_labelIds.png', label_map={0: 255, 3: 0, 7: 1},
+                data_prefix=dict(img_path='leftImg8bit', seg_map_path='gtFine'),
+                metainfo=dict(classes=('other', 'green'), palette=[[0, 0, 0], [0, 200, 0]]),
+                pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')])
+    config = tmp_path / 'cities.py'
+    config.write_text(f'_base_ = "tiny.py"\nmodel = dict(num_classes=2, decode_head=dict(out_channels=1, loss_decode='
+                      f'dict(type="CrossEntropyLoss", use_sigmoid=True)))\ntest_dataloader = dict(batch_size=1, '
+                      f'num_workers=0, sampler=dict(type="DefaultSampler", shuffle=False), dataset={data!r})\n'
+                      'test_evaluator = dict(type="IoUMetric")\ntest_cfg = dict(type="TestLoop")\n')
+    torch.manual_seed(0)
+    model = MODELS.build(load_config(str(config)).model)
+    nn.init.normal_(model.decode_head.conv_seg.weight, std=2)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'cities.pth')
+    test.main([str(config), str(tmp_path / 'cities.pth'), '--work-dir', str(tmp_path / 'run'), '--save-probs',
+               str(tmp_path / 'probs')])
+    return tmp_path, json.loads((tmp_path / 'run/test/metrics.json').read_text())
+
+
+def test_scores_without_are_those_of_test_py(cities, capsys):
+    """Photos, masks, labels and threshold are as in the test; also once the files were moved."""
+    tmp_path, metrics = cities
+    one = np.load(tmp_path / 'probs/aa_0_leftImg8bit.npy')[1].astype(np.float32)
+    between = ((one > 0.3) & (one < 0.5)).mean()
+    assert between > 0.05  # the threshold matters
+    probabilities = str(tmp_path / 'probs')
+    found = refine_folder(probabilities, None, str(tmp_path / 'out'), processes=1)
+    for key in ('mIoU', 'aAcc', 'mAcc'):
+        assert found['without'][key] == pytest.approx(metrics[key], abs=0.1)  # float16 in the files
+    photo = cv2.imread(str(tmp_path / 'cities/leftImg8bit/aa/aa_0_leftImg8bit.png'))[..., ::-1].copy()
+    given = torch.from_numpy(np.load(tmp_path / 'probs/aa_0_leftImg8bit.npy').astype(np.float32))
+    refined = DenseCRF()(given, photo)[1].numpy() > 0.3
+    assert np.array_equal(masks(tmp_path / 'out')['aa_0_leftImg8bit.png'], refined)
+    said = json.loads((tmp_path / 'out/crf.json').read_text())
+    assert said['threshold'] == 0.3 and said['index'].endswith('probs/index.json') and said['ignore_index'] == 255
+    (tmp_path / 'cities').rename(tmp_path / 'moved')
+    with pytest.raises(DataError, match='(?s)aa_0_leftImg8bit.npy: its photo .*not there any more.*PHOTOS OUT'):
+        refine_folder(probabilities, None, str(tmp_path / 'out2'))
+    with pytest.raises(DataError, match='(?s)aa_0_leftImg8bit.npy: its photo .*is not below .*gtFine'):
+        refine_folder(probabilities, str(tmp_path / 'moved/gtFine'), str(tmp_path / 'out2'))
+    capsys.readouterr()
+    assert refine_folder(probabilities, str(tmp_path / 'moved'), str(tmp_path / 'out2'), processes=1) == {}
+    assert 'not scored, 3 of 3 masks are not there: aa_0_leftImg8bit.npy had' in capsys.readouterr().out
+    again = refine_folder(probabilities, str(tmp_path / 'moved/leftImg8bit'), str(tmp_path / 'out2'),
+                          str(tmp_path / 'moved/gtFine'), processes=1)
+    assert again == found
+    with pytest.raises(ConfigError, match='(?s)--reduce-zero-label: .*index.json says'):
+        refine_folder(probabilities, str(tmp_path / 'moved'), str(tmp_path / 'out3'), reduce_zero_label=True)
 
 
 def test_the_flag_is_the_usual_one(varied, tmp_path):
