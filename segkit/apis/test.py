@@ -33,8 +33,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--tta', action='store_true',
                    help='test-time augmentation: tta_pipeline and tta_model of the config (default: off)')
     p.add_argument('--save-probs', metavar='DIR', help='write the probabilities of each photo there, before any CRF, '
-                   'for tools/analysis/crf.py: NAME.npy, (K, H, W) float16, 8 MB for 21 classes at 500x375 '
-                   '(default: not written)')
+                   'for tools/analysis/crf.py: NAME.npy, (K, H, W) float16, 8 MB for 21 classes at 500x375, '
+                   'and index.json, which names their photos and masks (default: not written)')
     add_crf(p)
     add_common(p)
     return p

@@ -31,6 +31,7 @@ from segkit.datasets.pascal_context_dataset59 import PascalContextDataset59
 from segkit.datasets.pascal_voc_dataset import PascalVOCDataset
 from segkit.datasets.potsdam_dataset import PotsdamDataset
 from segkit.datasets.refuge_dataset import REFUGEDataset
+from segkit.datasets.sample_files import sample_files
 from segkit.datasets.scene_dataset import SceneDataset
 from segkit.datasets.seeded_dataset import SeededDataset
 from segkit.datasets.stare_dataset import STAREDataset
@@ -42,4 +43,5 @@ __all__ = ['ADE20KDataset', 'BDD100KDataset', 'BaseSegDataset', 'COCOStuffDatase
            'MapillaryDataset_v1', 'MapillaryDataset_v2', 'NightDrivingDataset', 'PackedDataset', 'PascalContextDataset',
            'PascalContextDataset59', 'PascalVOCDataset', 'PotsdamDataset', 'REFUGEDataset', 'STAREDataset',
            'SceneDataset', 'SeededDataset', 'SynapseDataset', 'bad_sample_limit', 'beyond_own_limit', 'check_dataset',
-           'class_counts_key', 'count_classes', 'iSAIDDataset', 'leaves', 'seg_collate', 'transforms']
+           'class_counts_key', 'count_classes', 'iSAIDDataset', 'leaves', 'sample_files', 'seg_collate',
+           'transforms']

@@ -29,6 +29,12 @@ def in_pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield piece
 
 
+def process_count(processes: Optional[int] = None) -> int:
+    """How many processes :func:`map_in_order` starts for its argument of this name; 1 works in the caller's."""
+    processes = min(usable_cores(), MOST) if processes is None else processes
+    return processes if processes > 1 and sys.platform == 'linux' else 1
+
+
 def map_in_order(function: Callable[[T], R], pieces: Iterable[T], processes: Optional[int] = None) -> Iterator[R]:
     """``function`` of each piece, in their order.
 
@@ -43,8 +49,8 @@ def map_in_order(function: Callable[[T], R], pieces: Iterable[T], processes: Opt
     Raises:
         DataError: If a process was ended by the system. What ``function`` raises is passed on.
     """
-    processes = min(usable_cores(), MOST) if processes is None else processes
-    if processes < 2 or sys.platform != 'linux':
+    processes = process_count(processes)
+    if processes == 1:
         yield from map(function, pieces)
         return
     waiting: deque[Future] = deque()

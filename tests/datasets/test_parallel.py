@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from segkit.datasets import parallel
 from segkit.datasets.parallel import in_pieces, map_in_order
 from segkit.errors import DataError
 
@@ -91,3 +92,12 @@ def state_of(pid):
 def test_pieces():
     assert list(in_pieces(iter(range(5)), 2)) == [[0, 1], [2, 3], [4]]
     assert list(in_pieces([], 2)) == []
+
+
+@pytest.mark.parametrize('asked, cores, system, wanted', [
+    (None, 1, 'linux', 1), (None, 3, 'linux', 3), (None, 99, 'linux', 16), (1, 3, 'linux', 1), (0, 3, 'linux', 1),
+    (4, 1, 'linux', 4), (4, 8, 'darwin', 1), (None, 8, 'win32', 1)])
+def test_how_many_processes_there_will_be(monkeypatch, asked, cores, system, wanted):
+    monkeypatch.setattr(parallel, 'usable_cores', lambda: cores)
+    monkeypatch.setattr(parallel.sys, 'platform', system)
+    assert parallel.process_count(asked) == wanted

@@ -1,22 +1,26 @@
 """Measure the dense CRF: against all pairs of pixels, against pydensecrf, its time, and what real predictions gain.
 
-    python tools/benchmarks/dense_crf.py --work-dir work_dirs/dense_crf --write
+    python tools/benchmarks/dense_crf.py --write
 
-One process and one thread for everything that is timed. The photos are the first of VOC's val_2007, the probabilities
-those of Google's DeepLabV3 MobileNetV2, which tools/test.py saves (8 MB a photo). A second run takes up what the first
-one left. --write puts what was found into docs/crf.md and its picture. The reference is compared where it is installed:
-pip install pydensecrf2 (compiles C++ for a minute; Python 3.12 or older).
+About 8 minutes on one core of its own. One process and one thread for everything that is timed. The photos are the
+first of VOC's val_2007, the probabilities those of Google's DeepLabV3 MobileNetV2, which tools/test.py saves (8 MB a
+photo). A second run takes up what the first one left. --write puts what was found, and the command line, into
+docs/crf.md and its picture. The reference is compared where it is installed: pip install pydensecrf2 (compiles C++ for
+a minute; Python 3.12 or older).
 """
 import argparse
 import csv
 import os
 import platform
 import re
+import shlex
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any, Optional
 
@@ -25,7 +29,8 @@ import torch
 
 from segkit.apis.arguments import add_nproc
 from segkit.apis.cli import run
-from segkit.apis.crf import read_probabilities, refine_folder
+from segkit.apis.crf import refine_folder
+from segkit.apis.crf_inputs import read_probabilities
 from segkit.cores import usable_cores
 from segkit.errors import ConfigError, DataError
 from segkit.models.postprocess import DenseCRF
@@ -38,12 +43,13 @@ HEADING = '## Measured'
 SETS = {'ResNet-101 (the defaults)': {}, 'VGG-16': dict(pos_w=2, pos_xy_std=2, bi_xy_std=65),
         'spatial kernel alone': dict(bi_w=0), 'bilateral kernel alone': dict(pos_w=0)}
 CROP = (40, 52)  # (h, w) of what all pairs of pixels are summed over: 2,080 pixels
-COMPARED = 4  # photos that are compared with others' answers
+CROPS = 4  # photos of which such a part is taken
 TIMED = (375, 500)
 
 
-def all_pairs(probabilities: np.ndarray, photo: np.ndarray, pos_w: float = 3, pos_xy_std: float = 1, bi_w: float = 4,
-              bi_xy_std: float = 67, bi_rgb_std: float = 3, iter_max: int = 10) -> np.ndarray:
+def all_pairs(probabilities: np.ndarray, photo: np.ndarray, iter_max: int = 10, pos_w: float = 3,
+              pos_xy_std: float = 1, bi_w: float = 4, bi_xy_std: float = 67, bi_rgb_std: float = 3,
+              normalization: str = 'symmetric') -> np.ndarray:
     """The mean field with exact Gaussians, summed over all pairs of pixels in float64; (K, H, W)."""
     classes, height, width = probabilities.shape
     where = np.stack(np.mgrid[:height, :width], -1).reshape(-1, 2).astype(float)
@@ -51,8 +57,9 @@ def all_pairs(probabilities: np.ndarray, photo: np.ndarray, pos_w: float = 3, po
     for weight, points in ((pos_w, where / pos_xy_std), (bi_w, np.hstack([where / bi_xy_std, colours / bi_rgb_std]))):
         squares = (points ** 2).sum(1)
         kernel = np.exp(points @ points.T - squares[:, None] / 2 - squares[None] / 2)
-        roots = np.sqrt(kernel.sum(1))
-        total = total + weight * kernel / roots[:, None] / roots[None]
+        own, other = kernel.sum(1)[:, None], kernel.sum(1)[None]
+        total = total + weight * kernel / dict(symmetric=np.sqrt(own * other), before=other, after=own,
+                                               none=1)[normalization]
     unary = np.log(probabilities.reshape(classes, -1).T.astype(float).clip(1e-5, 1))
     scores = unary
     for _ in range(iter_max + 1):
@@ -62,18 +69,21 @@ def all_pairs(probabilities: np.ndarray, photo: np.ndarray, pos_w: float = 3, po
     return beliefs.T.reshape(classes, height, width)
 
 
-def reference(probabilities: np.ndarray, photo: np.ndarray, pos_w: float = 3, pos_xy_std: float = 1, bi_w: float = 4,
-              bi_xy_std: float = 67, bi_rgb_std: float = 3, iter_max: int = 10) -> np.ndarray:
+def reference(probabilities: np.ndarray, photo: np.ndarray, iter_max: int = 10, pos_w: float = 3,
+              pos_xy_std: float = 1, bi_w: float = 4, bi_xy_std: float = 67, bi_rgb_std: float = 3,
+              normalization: str = 'symmetric') -> np.ndarray:
     """What pydensecrf gives, (K, H, W)."""
     import pydensecrf.densecrf as densecrf
     from pydensecrf.utils import unary_from_softmax
     classes, height, width = probabilities.shape
+    kind = dict(symmetric=densecrf.NORMALIZE_SYMMETRIC, before=densecrf.NORMALIZE_BEFORE,
+                after=densecrf.NORMALIZE_AFTER, none=densecrf.NO_NORMALIZATION)[normalization]
     crf = densecrf.DenseCRF2D(width, height, classes)
     crf.setUnaryEnergy(np.ascontiguousarray(unary_from_softmax(probabilities)))
     if pos_w:
-        crf.addPairwiseGaussian(sxy=pos_xy_std, compat=pos_w)
+        crf.addPairwiseGaussian(sxy=pos_xy_std, compat=pos_w, normalization=kind)
     if bi_w:
-        crf.addPairwiseBilateral(sxy=bi_xy_std, srgb=bi_rgb_std, rgbim=photo, compat=bi_w)
+        crf.addPairwiseBilateral(sxy=bi_xy_std, srgb=bi_rgb_std, rgbim=photo, compat=bi_w, normalization=kind)
     return np.array(crf.inference(iter_max)).reshape(classes, height, width)
 
 
@@ -126,6 +136,10 @@ def save_probabilities(args: argparse.Namespace) -> Path:
             subprocess.run([sys.executable, *map(str, command)], check=True,
                            env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, (
                                str(ROOT), os.environ.get('PYTHONPATH'))))})
+    there = len(list(folder.glob('*.npy')))
+    if there != args.photos:
+        raise ConfigError(f'{folder} holds the probabilities of {there} photos, not of --photos {args.photos}.\nName '
+                          'another --work-dir, or remove the folder.')
     return folder
 
 
@@ -188,16 +202,16 @@ def machine() -> str:
     return f'{usable_cores()} cores of {model}, no GPU, torch {torch.__version__}, Python {platform.python_version()}'
 
 
-def measure(args: argparse.Namespace) -> str:
-    """Run everything; gives the section of the page."""
+def measure(args: argparse.Namespace, command: str) -> str:
+    """Run everything; gives the section of the page, which says by what command line."""
     torch.set_num_threads(1)
     folder = save_probabilities(args)
     masks = args.data_root / 'SegmentationClass'
     scores = refine_folder(str(folder), str(args.data_root / 'JPEGImages'), str(args.work_dir / 'refined'), str(masks),
                            processes=args.nproc)
     photos = Photos(args.data_root, folder, args.work_dir / 'refined')
-    lines = [HEADING, '', f'By `python tools/benchmarks/dense_crf.py --write` on {machine()}. Photos: the first '
-             f'{len(photos.names)} of val_2007; probabilities: of the real MobileNetV2 weights.', '',
+    lines = [HEADING, '', f'By `{command}` on {machine()}. Photos: the first {len(photos.names)} of val_2007; '
+             'probabilities: of the real MobileNetV2 weights.', '',
              f'**Scores** on these {len(photos.names)}, at their own size, with the defaults, which were made for '
              'another network and not tuned for this one (it was trained on these photos, see '
              '[systems.md](systems.md#measured-on-real-weights)):', '', '| | mIoU | Pixel accuracy | Mean accuracy |',
@@ -206,7 +220,7 @@ def measure(args: argparse.Namespace) -> str:
               for name, row in scores.items()]
     print('\n'.join(lines), flush=True)
     head = '| Values | Classes changed by the CRF | Same class | Mean difference | Largest |\n|---|---:|---:|---:|---:|'
-    some = [photos.pair(name) for name in photos.names[::max(1, len(photos.names) // COMPARED)][:COMPARED]]
+    some = [photos.pair(name) for name in photos.names[::max(1, len(photos.names) // CROPS)][:CROPS]]
     crops = [tuple(np.ascontiguousarray(one) for one in (p[:, y:y + CROP[0], x:x + CROP[1]], im[y:y + CROP[0],
                                                                                                  x:x + CROP[1]]))
              for p, im in some for y, x in [_busiest(p)]]
@@ -220,15 +234,17 @@ def measure(args: argparse.Namespace) -> str:
         there = False
         print('pydensecrf is not installed, and not compared with')
     if there:
-        lines += ['', f'**The reference**, pydensecrf2, on the same {len(some)} photos in full:', '', head,
-                  *compare(some, reference)]
-    timed = [photos.pair(name) for name in photos.names]
-    timed = [pair for pair in timed if pair[1].shape[:2] == TIMED][:COMPARED]
+        some = some[:args.full]
+        lines += ['', f'**The reference**, pydensecrf2 {version("pydensecrf2")}, on {len(some)} of the photos in full:',
+                  '', head, *compare(some, reference)]
+    usual = (pair for pair in map(photos.pair, photos.names) if pair[1].shape[:2] == TIMED)
+    timed = list(islice(usual, args.full))
     sides: dict[str, Callable[..., np.ndarray]] = {'segkit': ours, **({'pydensecrf2': reference} if there else {})}
     times = take_turns(sides, timed, args.rounds)
     lines += ['', f'**Time** of a {TIMED[1]}x{TIMED[0]} photo with 21 classes and 10 steps, one thread; median of '
-              f'{args.rounds * len(timed)}, in turns, load {os.getloadavg()[0]:.1f}:', '',
-              '| | CPU time, s | Wall clock, s |', '|---|---:|---:|']
+              f'{args.rounds * len(timed)} calls each ({args.rounds} rounds over {len(timed)} photos), in turns. The '
+              f'load was {os.getloadavg()[0]:.1f}: other programs on the cores lengthen the wall clock, and the CPU '
+              'time a little.', '', '| | CPU time, s | Wall clock, s |', '|---|---:|---:|']
     lines += [f'| {name} | {row["cpu"]:.2f} | {row["wall"]:.2f} |' for name, row in times.items()]
     gains = photos.gains()
     names, captions = chosen(gains)
@@ -265,7 +281,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
                         if pack else None)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/dense_crf'), help='what is kept between runs')
     parser.add_argument('--photos', type=int, default=160, help='how many of val_2007 (default: 160)')
-    parser.add_argument('--rounds', type=int, default=3, help='how often each of 4 photos is timed (default: 3)')
+    parser.add_argument('--full', type=int, default=2,
+                        help='how many photos are compared with pydensecrf in full, and timed, 4 at most (default: 2)')
+    parser.add_argument('--rounds', type=int, default=3, help='how often each of these is timed (default: 3)')
     add_nproc(parser, 'refine for the scores')
     parser.add_argument('--write', action='store_true', help='write docs/crf.md and its picture')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
@@ -274,7 +292,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise ConfigError('Give --data-root and --weights, or set SEGKIT_DATA to the folder that holds both.')
     if not (args.data_root / 'JPEGImages').is_dir():
         raise DataError(f'{args.data_root} holds no JPEGImages: it should be the VOC2012 folder.')
-    section = measure(args)
+    if not 1 <= args.full <= CROPS:
+        raise ConfigError(f'--full: expected 1 to {CROPS}; got {args.full}.')
+    typed = sys.argv[1:] if argv is None else argv
+    section = measure(args, f'python tools/benchmarks/dense_crf.py {shlex.join(typed)}'.rstrip())
     print('\n' + section)
     if args.write:
         text = PAGE.read_text()

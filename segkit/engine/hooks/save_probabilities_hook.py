@@ -1,17 +1,21 @@
 """Probabilities of a test as files, for post-processing that is tried without the network."""
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 import torch
-from mmengine.dist import barrier
+from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
+from mmengine.registry import FUNCTIONS
 
 from segkit.engine.run_folder import write_bytes
 from segkit.errors import ConfigError, DataError
 from segkit.registry import HOOKS
+
+INDEX = 'index.json'
 
 
 @HOOKS.register_module()
@@ -19,7 +23,9 @@ class SaveProbabilitiesHook(Hook):
     """Writes the probabilities of each image of a test, at the photo's own size and before any post-processing.
 
     With test-time augmentation they are those that the views' mean gives. Each image becomes NAME.npy, (K, H, W)
-    float16: 8 MB for 21 classes at 500x375. tools/analysis/crf.py reads such files.
+    float16: 8 MB for 21 classes at 500x375. tools/analysis/crf.py reads such files, and beside them index.json: the
+    threshold of a binary head, the label that is not counted, and for each file its photo, its mask and how both are
+    read.
 
     Args:
         out_dir: The folder, for nothing else.
@@ -47,6 +53,24 @@ class SaveProbabilitiesHook(Hook):
         if there:
             raise ConfigError(f'{self.out_dir} holds probabilities already, such as {there[0].name}, which would be '
                               'taken for those of this test.\nName another folder, or remove them.')
+        if is_main_process():
+            self._write_index(runner.test_loop, getattr(segmentor, 'decode_head', None))
+
+    def _write_index(self, loop: Any, head: Any) -> None:
+        """Write what will be in the folder, ahead of it, so that a test that was stopped has it too."""
+        ways, samples = FUNCTIONS.get('sample_files')(loop.dataloader.dataset)
+        files: dict[str, dict] = {}
+        for sample in samples:
+            name = Path(sample['img_path']).stem
+            if f'{name}.npy' in files:
+                raise _taken(sample['img_path'], name)
+            files[f'{name}.npy'] = sample
+        voids = [metric.ignore_index for metric in loop.evaluator.metrics if hasattr(metric, 'ignore_index')]
+        voids += [way['labels']['ignore_index'] for way in ways]
+        index = dict(classes=(loop.evaluator.dataset_meta or {}).get('classes'),
+                     threshold=getattr(head, 'threshold', None), ignore_index=(voids or [255])[0],  # the metric's rules
+                     ways=ways, files=files)
+        write_bytes(self.out_dir / INDEX, json.dumps(index, indent=1).encode())
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None,
                         outputs: Optional[Sequence] = None) -> None:
@@ -54,13 +78,17 @@ class SaveProbabilitiesHook(Hook):
         for sample in outputs or ():
             name = Path(sample.img_path).stem
             if name in self._written or (self.out_dir / f'{name}.npy').exists():  # by another process
-                raise DataError(f'{sample.img_path}: another image is called {name} too, and the probabilities of both '
-                                f'would be written to {name}.npy.\nTest the folders one by one.')
+                raise _taken(sample.img_path, name)
             self._written.add(name)
             found = _predictor(runner.model).probabilities(sample.seg_logits.data)
             file = io.BytesIO()
             np.save(file, found.to('cpu', torch.float16).numpy())
             write_bytes(self.out_dir / f'{name}.npy', file.getvalue())
+
+
+def _taken(path: str, name: str) -> DataError:
+    return DataError(f'{path}: another image is called {name} too, and the probabilities of both would be written to '
+                     f'{name}.npy.\nTest the folders one by one.')
 
 
 def _predictor(model: Any) -> Any:
