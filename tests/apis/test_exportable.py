@@ -33,25 +33,26 @@ class TwoMaps(nn.Module):
         return fine, third(fine.relu())
 
 
+# The first of each part is also written as ONNX, and so are both of FCNHead.
 HEADS = {
-    'ASPPHead': [dict(channels=4), dict(channels=4, align_corners=True)],
-    'DepthwiseSeparableASPPHead': [dict(channels=4, c1_channels=2, align_corners=True)],
-    'DeepLabV3Head': [dict(channels=4, align_corners=True, pool_first=True)],
+    'ASPPHead': [dict(channels=4, dilations=(1, 6)), dict(channels=4, align_corners=True)],
+    'DepthwiseSeparableASPPHead': [dict(channels=4, c1_channels=2, align_corners=True, dilations=(1, 6))],
+    'DeepLabV3Head': [dict(channels=4, align_corners=True, pool_first=True, dilations=(1, 6))],
     'DeepLabV2Head': [dict()],
-    'VortexHead': [dict(channels=4)],
-    'PSPHead': [dict(channels=4, align_corners=align) for align in (False, True)],
+    'VortexHead': [dict(channels=4, dilations=(1, 3))],
+    'PSPHead': [dict(channels=4, pool_scales=(1, 3)), dict(channels=4, pool_scales=(2, 6), align_corners=True)],
     'FCNHead': [dict(channels=4, num_convs=1),
                 dict(channels=4, num_convs=1, in_index=(0, 1), input_transform='resize_concat')],
 }
-# The first of each is also written as ONNX.
+TWO = dict(num_stages=2, out_indices=(0, 1), output_stride=8)
 BACKBONE_CONFIGS = {
-    'ResNet': [dict(depth=50, base_channels=4, stem_channels=4, style='caffe', output_stride=8, ceil_mode=True),
+    'ResNet': [dict(TWO, depth=50, base_channels=4, stem_channels=4, style='caffe', ceil_mode=True),
                dict(R18, output_stride=32)],
-    'ResNetV1c': [dict(R18, output_stride=16, multi_grid=(1, 2))],
-    'ResNetV1d': [dict(R18, output_stride=8)],
-    'ResNetV1s': [dict(R18, output_stride=16)],
-    'ResNetV2': [dict(depth=50, output_stride=16)],
-    'MobileNetV2': [dict(output_stride=8)],
+    'ResNetV1c': [dict(R18, **TWO), dict(R18, output_stride=16, multi_grid=(1, 2))],
+    'ResNetV1d': [dict(R18, **TWO), dict(R18, output_stride=8)],
+    'ResNetV1s': [dict(R18, **TWO)],
+    'ResNetV2': [dict(TWO, depth=50), dict(depth=50, output_stride=16)],
+    'MobileNetV2': [dict(output_stride=4, out_indices=(2,)), dict(output_stride=8, out_indices=(2,))],
     'MobileNetV3': [dict(arch='small', adaptive_padding=False, out_indices=(4,))],
 }
 MSC = dict(type='MultiScaleEncoderDecoder', align_corners=True)
@@ -65,8 +66,10 @@ def shallow(monkeypatch):
 
     for name in ('ResNet', 'ResNetV2'):
         cut(name, {depth: (block, (1, 1, 1, 2)) for depth, (block, _) in BACKBONES.get(name).arch_settings.items()})
-    cut('MobileNetV2', tuple((expansion, width, 2 if i == 1 else 1)
-                             for i, (expansion, width, _) in enumerate(BACKBONES.get('MobileNetV2').arch_settings)))
+    mobile = BACKBONES.get('MobileNetV2')
+    cut('MobileNetV2', ((1, 16, 1), (6, 24, 2), (6, 32, 1)))
+    monkeypatch.setattr(mobile, 'num_stages', 3)
+    monkeypatch.setattr(mobile, 'natural_strides', mobile.natural_strides[:3])
     small = BACKBONES.get('MobileNetV3').arch_settings['small']
     cut('MobileNetV3', dict(small=(*small[:3], small[8])))  # with and without weighed channels, ReLU and HSwish
 
@@ -131,7 +134,6 @@ def test_a_fixed_size_keeps_torch_s_pools(tmp_path):
     agrees(model, tmp_path, ['onnx'], [(1, 65, 91)], size=(65, 91))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('name, number',
                          [(name, i) for name, cfgs in BACKBONE_CONFIGS.items() for i in range(len(cfgs))])
 def test_each_backbone_at_any_size(name, number, tmp_path, shallow):
