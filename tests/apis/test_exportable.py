@@ -49,12 +49,13 @@ BACKBONE_CONFIGS = {
     'ResNet': [dict(TWO, depth=50, base_channels=4, stem_channels=4, style='caffe', ceil_mode=True),
                dict(R18, output_stride=32)],
     'ResNetV1c': [dict(R18, **TWO), dict(R18, output_stride=16, multi_grid=(1, 2))],
-    'ResNetV1d': [dict(R18, **TWO), dict(R18, output_stride=8)],
+    'ResNetV1d': [dict(R18, **TWO)],
     'ResNetV1s': [dict(R18, **TWO)],
-    'ResNetV2': [dict(TWO, depth=50), dict(depth=50, output_stride=16)],
-    'MobileNetV2': [dict(output_stride=4, out_indices=(2,)), dict(output_stride=8, out_indices=(2,))],
+    'ResNetV2': [dict(TWO, depth=50)],
+    'MobileNetV2': [dict(strides=(1, 2, 1), dilations=(1, 1, 2), out_indices=(2,))],
     'MobileNetV3': [dict(arch='small', adaptive_padding=False, out_indices=(4,))],
 }
+LARGE = ('ASPPHead', 'DepthwiseSeparableASPPHead', 'PSPHead', 'VortexHead')  # take longest to become ONNX
 MSC = dict(type='MultiScaleEncoderDecoder', align_corners=True)
 
 
@@ -118,13 +119,16 @@ def agrees(model, tmp_path, kinds, sizes=SIZES, **wanted):
             torch.testing.assert_close(given, logits, rtol=1e-4, atol=1e-4 * max(2, largest))
 
 
-@pytest.mark.parametrize('name, number', [(name, i) for name, cfgs in HEADS.items() for i in range(len(cfgs))])
+@pytest.mark.parametrize('name, number', [
+    pytest.param(name, i, marks=[pytest.mark.slow] * (name in LARGE and i == 0))
+    for name, cfgs in HEADS.items() for i in range(len(cfgs))])
 def test_each_head_at_any_size(name, number, tmp_path):
     kinds = ['torch-export'] + ['onnx'] * (number == 0 or name == 'FCNHead')
     agrees(build(dict(type='TwoMaps'), dict(HEADS[name][number], type=name)), tmp_path, kinds)
 
 
-@pytest.mark.parametrize('size_rule, kinds', [('floor', ['torch-export', 'onnx']), ('floor+1', ['torch-export'])])
+@pytest.mark.parametrize('size_rule, kinds', [
+    pytest.param('floor', ['torch-export', 'onnx'], marks=pytest.mark.slow), ('floor+1', ['torch-export'])])
 def test_copies_at_any_size(size_rule, kinds, tmp_path):
     agrees(build(dict(type='TwoMaps'), dict(type='DeepLabV2Head'), size_rule=size_rule, **MSC), tmp_path, kinds)
 
@@ -134,6 +138,7 @@ def test_a_fixed_size_keeps_torch_s_pools(tmp_path):
     agrees(model, tmp_path, ['onnx'], [(1, 65, 91)], size=(65, 91))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name, number',
                          [(name, i) for name, cfgs in BACKBONE_CONFIGS.items() for i in range(len(cfgs))])
 def test_each_backbone_at_any_size(name, number, tmp_path, shallow):
