@@ -82,10 +82,30 @@ def add_crf(parser: argparse.ArgumentParser) -> None:
 
 
 def use_crf(cfg: 'Config') -> None:
-    """Give a config the usual dense CRF, unless it has one."""
+    """Give a config the usual dense CRF, unless it has one.
+
+    Raises:
+        ConfigError: If the model's class would not look at it.
+    """
+    from segkit.errors import ConfigError
+    from segkit.models.segmentors.encoder_decoder import EncoderDecoder
+    from segkit.registry import MODELS
+
+    kind = cfg.model.type
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if not (isinstance(kind, type) and issubclass(kind, EncoderDecoder)):
+        raise ConfigError(f'--crf: model.type={getattr(kind, "__name__", kind)} is no EncoderDecoder, and would not '
+                          'look at model.test_cfg.crf.\nLeave --crf out; tools/analysis/crf.py refines probabilities '
+                          'that were saved.')
     test_cfg = dict(cfg.model.get('test_cfg') or {})
-    if test_cfg.get('crf') is None:
-        cfg.model.test_cfg = dict(test_cfg, crf=dict(type='DenseCRF'))
+    if test_cfg.get('crf') is not None:
+        return
+    own = next((name for name in ('predict', 'classes_of') if getattr(kind, name) is not getattr(EncoderDecoder, name)),
+               None)
+    if own is not None:
+        raise ConfigError(f'--crf: {kind.__name__} has a {own}() of its own, which may not look at '
+                          "model.test_cfg.crf.\nIf it does: --cfg-options model.test_cfg.crf=\"dict(type='DenseCRF')\"")
+    cfg.model.test_cfg = dict(test_cfg, crf=dict(type='DenseCRF'))
 
 
 def add_unsafe_load(parser: argparse.ArgumentParser) -> None:

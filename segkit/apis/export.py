@@ -23,7 +23,8 @@ EXAMPLE = """example:
 The file takes float32 images (N, 3, H, W) as the config's preprocessor gives them, or bytes (N, H, W, 3) with
 --with-preprocess, and gives `logits` (N, K, h, w) of the network; with --with-postprocess also `classes` (N, H, W) of
 each pixel of the image. It holds classes, palette, preprocessing and the test pipeline as JSON. It is compared with the
-network on photos before it gets its name; one that disagrees on 0.1 % of the pixels of any photo is not kept.
+network on photos before it gets its name; one with other classes on 0.1 % of the pixels of any photo, or with scores
+that differ by 0.1 % of their range, is not kept.
 """
 
 
@@ -159,7 +160,7 @@ def write_proven(model: 'nn.Module', cfg: 'Config', plan: 'Plan', kind: str, out
         ConfigError: If torch cannot export the network, or no image has a size that the file takes.
     """
     from segkit.apis import export_files
-    from segkit.apis.export_proof import LEAST, chosen, compare
+    from segkit.apis.export_proof import FARTHEST, LEAST, chosen, compare
     from segkit.apis.exportable import ExportableNetwork, graph_of
     from segkit.apis.exported_model import init_exported
 
@@ -180,13 +181,17 @@ def write_proven(model: 'nn.Module', cfg: 'Config', plan: 'Plan', kind: str, out
         if not rows:
             raise ConfigError('No image has a size that the file takes, so it cannot be proven.\nGive others '
                               '(--images), or --dynamic.')
-        worst = min(rows, key=lambda row: (row.holds, row.agreement))
+        worst = min(rows, key=lambda row: (row.holds, row.agreement, -row.difference))
         if not worst.holds:
             raise CheckpointError(f'The file disagrees with the network, and is not kept: {worst}.\n'
-                                  f'At least {LEAST:.1%} of the pixels of each image must have the same class.')
+                                  f'Of each image {LEAST:.1%} of the pixels must have the same class, and scores may '
+                                  f'differ by\n{FARTHEST:.1%} of their range (or by {FARTHEST}, where that is less '
+                                  f'than 1), probabilities by {FARTHEST}.')
         say(summary(rows))
         if latency:
             _time(model, exported, kind, plan, rows)
+        if out.exists():
+            say(f'replaces the {out} that was there')
         draft.replace(out)
     say(f'{out}: {out.stat().st_size / 1e6:,.1f} MB')
     say(f'python tools/predict.py IMAGE|FOLDER {out} --out-dir predictions'

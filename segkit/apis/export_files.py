@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
 from segkit.apis.own_config import EXPORTED
@@ -18,6 +19,7 @@ OPEN = ('batch', 'height', 'width')  # what the sizes are called that a file lea
 # Texts of JSON in each file; other programs read the first three.
 FACTS = ('classes', 'palette', 'preprocessing', 'segkit')
 GPU = 'CUDAExecutionProvider'
+ON_CPU = ['CPUExecutionProvider']
 
 
 def require(packages: tuple[str, ...], why: str) -> list[Any]:
@@ -118,20 +120,21 @@ class OnnxFile:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()  # as many as torch would take
         options.log_severity_level = 3
+        providers = _providers(runtime, device)
         try:
-            self._session = runtime.InferenceSession(str(path), options, providers=_providers(runtime, device))
-        except ConfigError:
-            raise
+            self._session = runtime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # each fault of a file has a class of its own there
             raise CheckpointError(f'{path} cannot be read by ONNX Runtime {runtime.__version__}: '
                                   f'{str(error).splitlines()[0][:300]}\nExport it again.') from error
+        if providers != ON_CPU and GPU not in self._session.get_providers():  # it says nothing of that itself
+            found = f'ONNX Runtime {runtime.__version__} is built for CUDA and cannot use it here'
+            if device is not None:
+                raise ConfigError(f'device (--device): {device} was asked for, and {found}: its CUDA or cuDNN '
+                                  'libraries do not load, or are of another version.\nGive cpu, or install what '
+                                  'onnxruntime.ai lists for that version.')
+            print_log(f'{path} runs on the CPU: {found}', 'current', level=30)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self.facts = _facts(self._session.get_modelmeta().custom_metadata_map, path)
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-        return 'cuda' if self._session.get_providers()[0] == GPU else 'cpu'
 
     def __call__(self, image: Tensor) -> dict[str, Tensor]:
         """An image as the file wants it, to each output by its name; on the CPU."""
@@ -147,9 +150,9 @@ def _providers(runtime: Any, device: Optional[str]) -> list:
                           f'{", ".join(runtime.get_available_providers())}.\nGive cpu, or install the one for CUDA: '
                           'pip install onnxruntime-gpu')
     if not there or kind == 'cpu':
-        return ['CPUExecutionProvider']
+        return ON_CPU
     index = torch.device(device).index if device is not None else 0
-    return [(GPU, dict(device_id=index or 0)), 'CPUExecutionProvider']
+    return [(GPU, dict(device_id=index or 0)), *ON_CPU]
 
 
 class ProgramFile:
@@ -166,7 +169,6 @@ class ProgramFile:
         ConfigError: If another device is asked for.
         CheckpointError: If the file is not trusted or cannot be read.
     """
-    device = 'cpu'
 
     def __init__(self, path: Union[str, Path], device: Optional[str] = None) -> None:
         if device is not None and torch.device(device).type != 'cpu':

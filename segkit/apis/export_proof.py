@@ -1,5 +1,5 @@
 """An exported file beside the network it was made of, on photos."""
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ from segkit.registry import DATASETS
 from segkit.structures import SegDataSample
 
 LEAST = 0.999  # share of a photo's pixels whose classes have to be the same
+# How far scores may be from the network's, as a share of their range where that is above 1, and probabilities: rounding
+# gives 1e-6 to 1e-5 of the range, and weights in another scale would change no class.
+FARTHEST = 1e-3
 LOOKED_AT = 60  # images of a dataset among which some of different sizes are chosen
 SCENES = (150, 420)  # smallest and largest side of generated ones, in pixels
 
@@ -55,8 +58,11 @@ class Row:
     @property
     def holds(self) -> bool:
         """Whether the file does what the network does."""
-        shares = [self.agreement, *[self.inside] * (self.inside is not None)]
-        return bool(np.isfinite(self.difference)) and min(shares) >= LEAST
+        shares = [share for share in (self.agreement, self.inside) if share is not None]
+        return (bool(np.isfinite(self.difference))
+                and self.difference <= FARTHEST * max(1, self.highest - self.lowest)
+                and all(share >= LEAST for share in shares)
+                and (self.probability is None or self.probability <= FARTHEST))
 
     def facts(self) -> dict[str, Any]:
         """For programs."""
@@ -170,8 +176,8 @@ def _row(model: nn.Module, exported: nn.Module, name: str, inputs: Tensor, sampl
     pairs = list(zip(logits, (found['logits'] for found in given), strict=True))
     masks = [one.pred_sem_seg.data[0] for one in (ours, theirs)]
     seen = model.data_preprocessor(dict(inputs=[inputs]), False)['inputs'].shape[-2:]
-    row = Row(name, tuple(masks[0].shape), tuple(seen), max(float((a - b).abs().max()) for a, b in pairs),
-              min(float(a.min()) for a in logits), max(float(a.max()) for a in logits),
+    row = Row(name, tuple(masks[0].shape), tuple(seen), _largest((a - b).abs() for a, b in pairs),
+              -_largest(-a for a in logits), _largest(logits),
               float((masks[0] == masks[1]).double().mean()), masks[0].unique().tolist())
     if 'classes' in given[0]:
         size = inputs.shape[-2:] if exported.backbone.taken['channel_order'] else seen
@@ -182,6 +188,11 @@ def _row(model: nn.Module, exported: nn.Module, name: str, inputs: Tensor, sampl
             shares = scores.softmax(1) if scores.shape[1] > 1 else scores.sigmoid()
             row.probability = float((given[0]['probabilities'] - shares).abs().max())
     return row
+
+
+def _largest(tensors: Iterable[Tensor]) -> float:
+    """Of all their numbers; NaN where one is NaN, which Python's max may pass over."""
+    return float(torch.stack([tensor.max() for tensor in tensors]).max())
 
 
 @contextmanager

@@ -33,6 +33,9 @@ class ExportableNetwork(nn.Module):
         with model.at_test_stride():
             self.model = copy.deepcopy(model).eval()
         self.plan = plan
+        for module in self.model.modules():
+            if getattr(module, 'inplace', None) is True:  # says the same and takes ONNX's exporter twice as long
+                module.inplace = False
         if plan.size is None:
             _open_sizes(self.model)
 

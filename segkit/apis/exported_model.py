@@ -12,7 +12,7 @@ from segkit.apis.export_files import OnnxFile, ProgramFile, open_file
 from segkit.checkpoint import trusting, trusts
 from segkit.config import StoredConfig
 from segkit.config.custom_imports import import_custom
-from segkit.errors import CheckpointError, ConfigError
+from segkit.errors import CheckpointError, ConfigError, DataError
 from segkit.models.decode_heads.base_decode_head import BaseDecodeHead
 from segkit.models.segmentors.encoder_decoder import EncoderDecoder
 from segkit.registry import MODELS
@@ -90,6 +90,7 @@ class FileBackbone(nn.Module):
 
         Raises:
             ConfigError: If the file does not take images of that size.
+            DataError: If it takes bytes, and they are none.
         """
         size, fixed, least = tuple(x.shape[-2:]), self.taken['size'], self.taken['smallest']
         if fixed is not None and size != tuple(fixed):
@@ -99,10 +100,19 @@ class FileBackbone(nn.Module):
             raise ConfigError(f'{self.path} takes images of {least} pixels a side and more; here they are '
                             f'{size[0]}x{size[1]}.')
         if self.taken['channel_order']:
-            x = x.to(torch.uint8).permute(0, 2, 3, 1)  # BGR, as pipelines load it
+            x = self._bytes(x).permute(0, 2, 3, 1)  # BGR, as pipelines load it
             x = x.flip(-1) if self.taken['channel_order'] == 'rgb' else x
         images = x.split(1) if fixed is not None else [x]
         return (torch.cat([self._scores(image.contiguous(), size) for image in images]),)
+
+    def _bytes(self, x: Tensor) -> Tensor:
+        found = x.to(torch.uint8)
+        if not torch.equal(found.to(x.dtype), x):
+            raise DataError(f'{self.path} takes bytes, whole numbers from 0 to 255; here the image has numbers from '
+                            f'{float(x.min()):g} to {float(x.max()):g}{"" if (x == x.round()).all() else ", fractions"}'
+                            '.\nA photo of 16 bits has to be brought to 8 first; a file that was exported without '
+                            '--with-preprocess\ntakes any numbers.')
+        return found
 
     def _scores(self, image: Tensor, size: tuple[int, int]) -> Tensor:
         """Scores of the part that is the image: the segmentor does not know of padding inside the file."""

@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Optional
 
 from segkit.apis.arguments import Parser, add_unsafe_load, say
 from segkit.apis.own_config import WRITTEN
-from segkit.errors import CheckpointError, ConfigError
+from segkit.errors import CheckpointError, ConfigError, SegkitError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -100,7 +101,7 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
     for option, value in (('--config', config), ('--classes', classes)):
         if plan.backbone and value:
             raise ConfigError(f'{option}: {file} is {plan.what}, a backbone alone; leave {option} out.')
-    cfg = None if plan.backbone else config_of(plan, source, config, weights, content, classes, file)
+    cfg, meta = (None, {}) if plan.backbone else config_of(plan, source, config, weights, content, classes, file)
     model = build(plan, cfg)
     backbone = getattr(model, 'backbone', model)
     where = config or plan.config or 'its own config'
@@ -116,8 +117,12 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
     for line in lines_of(plan, weights, names, whole_map):
         say(line)
     prove(plan, weights, model, proof, file, where)
-    result = dict(meta=meta_of(plan, source, cfg), state_dict={key: value.clone()
-                                                               for key, value in model.state_dict().items()})
+    result = dict(meta=meta_of(plan, source, cfg, meta), state_dict={key: value.clone()
+                                                                     for key, value in model.state_dict().items()})
+    if cfg is not None:
+        refuse_useless(result, out, where)
+    if Path(out).exists():
+        say(f'replaces the {out} that was there')
     write_atomic(result, out)
     again = load_file(out)['state_dict']
     if not weights_equal(again, result['state_dict']):
@@ -139,11 +144,12 @@ def read(file: str) -> dict:
 
 
 def config_of(plan: 'Plan', source: str, config: Optional[str], weights: Mapping[str, 'Tensor'], content: Mapping,
-              classes: Optional[Sequence[str]], file: str) -> 'Config':
-    """The config of the network, its number of classes that of the file, its data sets' classes named."""
+              classes: Optional[Sequence[str]], file: str) -> tuple['Config', dict[str, Any]]:
+    """The network's config with the file's number of classes, and names and colours of these, its data sets' too."""
     from segkit.apis.importers.plan import CLASSIFIER
     from segkit.apis.inference import dataset_meta_of_config
     from segkit.config import load_config
+    from segkit.engine.checks.config_parts import datasets_of
     from segkit.engine.run_state import dataset_meta_of
     from segkit.palette import bright_palette
 
@@ -168,13 +174,31 @@ def config_of(plan: 'Plan', source: str, config: Optional[str], weights: Mapping
     if meta.get('palette') is None:
         meta['palette'] = bright_palette(meta['classes'])
     if meta != dataset_meta_of_config(cfg):
-        for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-            dataset = (cfg.get(name) or {}).get('dataset')
-            while dataset is not None and 'dataset' in dataset:
-                dataset = dataset['dataset']
-            if dataset is not None:
-                dataset['metainfo'] = dict(classes=list(meta['classes']), palette=meta['palette'])
-    return cfg
+        for split in ('train', 'val', 'test'):
+            for dataset in datasets_of(cfg, split):  # not the wrappers, which take no metainfo
+                dataset.cfg['metainfo'] = dict(classes=list(meta['classes']), palette=meta['palette'])
+    return cfg, meta
+
+
+def refuse_useless(content: dict[str, Any], out: str, config: str) -> None:
+    """Refuse a checkpoint that no tool could use, as a config can be made that no longer builds what it describes.
+
+    Raises:
+        CheckpointError: With what a tool would say.
+    """
+    from segkit.apis.inference import init_model
+    from segkit.checkpoint import write_atomic
+
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=Path(out).parent, prefix='.import-') as folder:
+        draft = str(Path(folder, Path(out).name))
+        write_atomic(content, draft)
+        try:
+            init_model(None, draft, 'cpu')
+        except SegkitError as error:
+            said = str(error).replace(draft, out).splitlines()
+            raise CheckpointError(f'{out} is not written, since no tool could use it with the config of {config}:\n'
+                                  + '\n'.join(said[:3])) from error
 
 
 def quiet(line: str) -> None:
@@ -208,10 +232,9 @@ def prove(plan: 'Plan', weights: Mapping[str, 'Tensor'], model: 'nn.Module', wan
                               f'network is that of {plan.what}.')
 
 
-def meta_of(plan: 'Plan', source: str, cfg: Optional['Config']) -> dict[str, Any]:
+def meta_of(plan: 'Plan', source: str, cfg: Optional['Config'], dataset_meta: Mapping[str, Any]) -> dict[str, Any]:
     """What the checkpoint says beside its weights."""
     import segkit
-    from segkit.apis.inference import dataset_meta_of_config
     from segkit.engine.run_config import plain
     from segkit.engine.run_state import PREPROCESSING
 
@@ -219,7 +242,7 @@ def meta_of(plan: 'Plan', source: str, cfg: Optional['Config']) -> dict[str, Any
     if cfg is None:
         return dict(meta, backbone=json.dumps(plain(plan.backbone)))
     return dict(
-        meta, dataset_meta=plain(dataset_meta_of_config(cfg)), config_json=json.dumps(plain(cfg.to_dict(), pairs=True)),
+        meta, dataset_meta=plain(dict(dataset_meta)), config_json=json.dumps(plain(cfg.to_dict(), pairs=True)),
         preprocessing={k: v for k, v in plain(cfg.model.data_preprocessor).items() if k in PREPROCESSING})
 
 

@@ -19,6 +19,39 @@ def trained_once(tiny_config_once):
     return tiny_config_once, folder / 'iter_3.pth'
 
 
+@pytest.fixture(scope='session')
+def network(trained_once, tmp_path_factory):
+    """(checkpoint, folder of photos) of the tiny network with scores that differ from pixel to pixel."""
+    import torch
+
+    from segkit.checkpoint import load_file, write_atomic
+    config, checkpoint = trained_once
+    content = load_file(checkpoint)
+    for key, value in content['state_dict'].items():
+        if key == 'decode_head.conv_seg.weight':
+            value.normal_(generator=torch.Generator().manual_seed(0))
+        elif key.endswith('bn.weight'):
+            value.mul_(2)
+    path = tmp_path_factory.mktemp('network') / 'spread.pth'
+    write_atomic(content, path)
+    return path, config.parent / 'data/JPEGImages'
+
+
+@pytest.fixture(scope='session')
+def exported(network, tmp_path_factory):
+    """The same as a file of ONNX with everything in it, and what was printed."""
+    from contextlib import redirect_stdout
+    from io import StringIO
+
+    from segkit.apis import export
+    checkpoint, photos = network
+    path, said = tmp_path_factory.mktemp('exported') / 'tiny.onnx', StringIO()
+    with redirect_stdout(said):
+        export.main([str(checkpoint), '--out', str(path), '--with-preprocess', '--with-postprocess', '--images',
+                     str(photos), '--num-images', '3'])
+    return path, said.getvalue()
+
+
 def _scene(rng, height, width, values):
     """A photo (h, w, 3) of rectangles and its mask (h, w), both uint8."""
     import numpy as np

@@ -238,6 +238,89 @@ def test_what_only_numbers_show_is_refused_too(one_score, tmp_path):
     assert not (tmp_path / 'o.pth').exists()
 
 
+@pytest.fixture(scope='module')
+def own_config(one_score, tmp_path_factory):
+    """The config of that network, as a dict."""
+    out = tmp_path_factory.mktemp('own') / 'own.pth'
+    import_weights.main(['smp', str(one_score), str(out), '--classes', 'a', 'b', '--no-proof'])
+    return json.loads(load_file(out)['meta']['config_json'])
+
+
+def config_file(path, cfg):
+    path.write_text(json.dumps(cfg))
+    return str(path)
+
+
+@pytest.mark.parametrize('typed', [(), ('roof', 'road')])
+def test_names_of_classes_need_no_dataset(one_score, own_config, tmp_path, monkeypatch, typed):
+    """A config without data sets, and a file that names its classes itself."""
+    monkeypatch.chdir(tmp_path)
+    named = dict(classes=('sea', 'land'), palette=[[0, 0, 9], [9, 9, 0]])
+    torch.save(dict(meta=dict(dataset_meta=named), state_dict=load_file(one_score)), 'named.pth')
+    config = config_file(tmp_path / 'c.json', {
+        **{key: value for key, value in own_config.items() if key.split('_')[0] not in ('train', 'val', 'test')},
+        'test_pipeline': [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]})
+    import_weights.main(['smp', 'named.pth', 'o.pth', '--config', config, '--no-proof',
+                         *(['--classes', *typed] if typed else [])])
+    meta = load_file('o.pth')['meta']['dataset_meta']
+    assert tuple(meta['classes']) == (typed or named['classes'])
+    assert typed or [list(colour) for colour in meta['palette']] == named['palette']
+    cv2.imwrite('photo.png', np.random.RandomState(0).randint(0, 256, (50, 70, 3), np.uint8))
+    predict.main(['photo.png', 'o.pth'])
+    assert set(json.loads(Path('predictions/photo.json').read_text())['share']) <= set(meta['classes'])
+
+
+def test_names_of_classes_go_past_wrappers(one_score, own_config, tmp_path):
+    cfg = json.loads(json.dumps(own_config))
+    leaf = cfg['test_dataloader']['dataset']
+    cfg['test_dataloader']['dataset'] = dict(type='ConcatDataset', datasets=[leaf, dict(leaf)])
+    out = str(tmp_path / 'o.pth')
+    import_weights.main(['smp', str(one_score), out, '--config', config_file(tmp_path / 'c.json', cfg), '--no-proof',
+                         '--classes', 'roof', 'road'])
+    assert init_model(out, device='cpu').dataset_meta['classes'] == ('roof', 'road')
+    stored = json.loads(load_file(out)['meta']['config_json'])
+    joined = stored['test_dataloader']['dataset']
+    assert 'metainfo' not in joined
+    for one in (*joined['datasets'], stored['val_dataloader']['dataset']):
+        assert one['metainfo']['classes'] == ['roof', 'road']
+
+
+def test_what_no_tool_could_open_is_not_written(one_score, tmp_path, capsys, monkeypatch):
+    out = tmp_path / 'o.pth'
+    words = ['smp', str(one_score), str(out), '--classes', 'a', 'b', '--no-proof']
+    for there in (False, True):
+        import_weights.main(words)
+        assert (f'replaces the {out} that was there' in capsys.readouterr().out) == there
+    before, files = out.read_bytes(), sorted(tmp_path.iterdir())
+
+    def refuse(config, checkpoint, device):
+        raise ConfigError(f'{checkpoint}: test_dataloader.dataset.x is not known.')
+
+    monkeypatch.setattr('segkit.apis.inference.init_model', refuse)
+    with pytest.raises(CheckpointError, match=r'o\.pth is not written, .*\n.*o\.pth: test_dataloader\.') as no:
+        import_weights.main(words)
+    assert '.import-' not in str(no.value)
+    assert out.read_bytes() == before and sorted(tmp_path.iterdir()) == files
+
+
+@pytest.mark.parametrize('kind', ['safetensors', 'no classifier', 'other classes'])
+def test_the_classifier_of_a_backbone_does_not_matter(tmp_path, capsys, kind):
+    """Nor does the order of the keys, which is alphabetical in a .safetensors file."""
+    pytest.importorskip('torchvision')
+    file = tmp_path / 'x.pth'
+    packages.torchvision_classifier('resnet18', file)
+    weights = load_file(file)
+    if kind == 'safetensors':
+        file = tmp_path / 'x.safetensors'
+        pytest.importorskip('safetensors.torch').save_file(dict(weights), file)
+    else:
+        left = {key: value for key, value in weights.items() if not key.startswith('fc.')}
+        torch.save(left if kind == 'no classifier' else left | {'fc.weight': torch.ones(7, 512), 'fc.bias': ONE}, file)
+    import_weights.main(['torchvision', str(file), str(tmp_path / 'o.pth')])
+    assert 'backbone: largest difference of its ' in capsys.readouterr().out
+    assert torch.equal(load_file(tmp_path / 'o.pth')['state_dict']['conv1.weight'], weights['conv1.weight'])
+
+
 def test_a_backbone_goes_into_init_cfg(tmp_path, capsys):
     pytest.importorskip('torchvision')
     packages.torchvision_classifier('mobilenet_v3_small', tmp_path / 'x.pth')

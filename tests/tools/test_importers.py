@@ -42,11 +42,24 @@ def test_every_source_is_on_the_page():
 def test_page():
     case, one = deeplab_v2.CASES[0], Difference('decode_head', 0.002, 4.0, 0.9999)
     text = page(f'Mine.\n\n{START}EARLIER', [Row(case, (5, 4), [one, one], 'MXNet 1')], gluoncv_names.CASES[-1:],
-                [(case, 'another', one)], 'torch 2', 'a machine')
+                [(case, 'another', one)], 'torch 2', 'a machine', 'python x.py --write')
     assert text.startswith('Mine.\n\n## Compared') and 'EARLIER' not in text
     assert f'| {case.name} | its arithmetic, written out | 4 of 5 | decode_head | 0.002 | 5.0e-04 | 99.990% |' in text
     assert '|  |  |  | decode_head | 0.002 |' in text and '| GluonCV on MXNet: not run |' in text
     assert f'| {case.name} | another | 5.0e-04 | 100.0% |' in text and 'torch 2; MXNet 1.' in text
+    assert '\nMade by `python x.py --write` on a machine; torch 2' in text
+
+
+def test_the_page_names_the_command_that_gives_its_rows(monkeypatch):
+    cases = [*importers.all_cases(), *mobilenet.cases(Path('x'))]
+    found = [Row(case, (1, 1), [], '') for case in cases]
+    monkeypatch.setenv('SEGKIT_DATA', 'somewhere')
+    made = importers.command(found, None)
+    assert f'Made by `{made}` on ' in PAGE and '--gluoncv PYTHON --mmseg PYTHON --write' in made
+    monkeypatch.delenv('SEGKIT_DATA')
+    few = [row for row in found if row.case.python is None]
+    assert importers.command(few, ["Google's"]) == (
+        "python tools/benchmarks/importers.py --only 'Google'\"'\"'s' --write")
 
 
 @pytest.mark.parametrize('write, keys, numbers', [

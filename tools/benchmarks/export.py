@@ -9,7 +9,7 @@ are drawn, batch norms get the statistics of their inputs on photos, and the cla
 standard deviation of 5 and a mean of 0 for each class.
 
 What was measured is kept in --work-dir network by network, and a run with the same settings goes on; --again measures
-anew. The page has every network that is kept.
+anew. The page has every network that is kept; its text ahead of that part stays as it is.
 """
 import argparse
 import copy
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 sys.path.insert(0, str(Path(__file__).parent))
 from data_pipeline import machine  # noqa: E402
-from export_page import page  # noqa: E402
+from export_page import START, page  # noqa: E402, F401
 
 from segkit.apis.arguments import Parser, say  # noqa: E402
 from segkit.apis.cli import run  # noqa: E402
@@ -95,7 +95,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         write_text(kept, json.dumps(facts, indent=1))
     found = {name: json.loads((work / f'{name}.json').read_text()) for name in NETWORKS
              if (work / f'{name}.json').is_file()}
-    write_text(args.page, page(found))
+    target = Path(args.page)
+    write_text(target, page(target.read_text() if target.is_file() else '', found))
     say(f'{args.page}: {", ".join(found)}')
 
 

@@ -1,50 +1,20 @@
-"""docs/export.md from what tools/benchmarks/export.py measured."""
+"""The last part of docs/export.md, from what tools/benchmarks/export.py measured; the rest is written by hand."""
 from typing import Any
 
-HEAD = """# Export
-
-`tools/export.py` writes a checkpoint as one file for other runtimes and compares it with the network on photos before
-the file gets its name. It needs `pip install onnx onnxscript onnxruntime` for ONNX; prediction needs the last alone.
-
-```bash
-python tools/export.py work_dirs/mine/best_mIoU.pth --out model.onnx
-python tools/predict.py photos/ model.onnx --out-dir predictions
-```
-
-| Option | |
-|---|---|
-| `--format onnx`, `torch-export` | by default the suffix of `--out` says it: `.onnx` or `.pt2` |
-| `--dynamic` | any size and any number of images; the default |
-| `--size H W` | one size, one image at a time; photos are resized to it, unless the config pads to just that |
-| `--with-preprocess` | takes bytes (N, H, W, 3), RGB or with `--channel-order bgr` BGR; normalises and pads them |
-| `--with-postprocess` | also gives `classes` (N, H, W) at the image's size; `--probabilities` those of each class |
-| `--images`, `--num-images` | photos to compare on; by default the test data of the config, else generated scenes |
-| `--latency` | times a prediction with the network and with the file, in turns |
-
-`logits` (N, K, h, w) are the scores as the head gives them; a prediction resizes them to the network's input
-(bilinear, `align_corners` as in the file), cuts off padding, resizes to the photo and takes the largest. `predict.py`,
-`init_model` and `MMSegInferencer` do that with the same code for a checkpoint and for a file. In `mode='slide'` the
-file holds the network of one window, and they make the windows. What else `model.test_cfg` does to the scores is not in
-the file either; the export says so, and they do it.
-
-In the file stand four texts of JSON (`metadata_props` of ONNX, `extra_files` of torch.export): `classes`, `palette`,
-`preprocessing` (mean, std, order of channels, padding), and `segkit`, the rest. torch reads `.pt2` in a way that can
-run code, so `predict.py` wants `--unsafe-load` for it.
-
-A file that disagrees on 0.1 % of the pixels of any photo is not kept. Every backbone and head here exports for any
-size: adaptive and ceil-mode pools are written as equal products and gathers, and sizes of MSC's copies are computed in
-whole numbers (factors such as 0.7, which cannot be, want `--size`). Refused with the reason: a segmentor with methods
-of its own behind the network; `--with-postprocess` in `mode='slide'`; ONNX above 2 GB.
-
-## Measured
-
-"""
+START = '## Networks with times\n'
 ROW = '| {} | {} | {:.1f} MB | {:.1e} | {} | {:.4%} | {} | {:,.0f} ms |'
 
 
-def page(found: dict[str, dict[str, Any]]) -> str:
-    """The page, of the facts of each network."""
-    lines = [HEAD.rstrip(), '', '    python tools/benchmarks/export.py --data-root $SEGKIT_DATA' + _options(found), '']
+def page(before: str, found: dict[str, dict[str, Any]]) -> str:
+    """The page anew.
+
+    Args:
+        before: The page as it is; what stands ahead of START stays.
+        found: The facts of each network.
+    """
+    head = before.partition(START)[0].rstrip('\n')
+    lines = [*[head, ''] * bool(head), START, '```bash',
+             'python tools/benchmarks/export.py --data-root $SEGKIT_DATA' + _options(found), '```', '']
     lines += ['| network | file | size | largest difference of scores | of scores in | same class | classes found | '
               'one image |', '|---|---|---|---|---|---|---|---|']
     for name, facts in found.items():

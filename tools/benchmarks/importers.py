@@ -1,6 +1,7 @@
 """Import a file of every source with the real tool, and compare the written checkpoint with the source's own network.
 
     python tools/benchmarks/importers.py --write
+    SEGKIT_DATA=DATA python tools/benchmarks/importers.py --gluoncv PYTHON --mmseg PYTHON --write
 
 --write makes the tables of docs/importers.md anew. GluonCV and MMSegmentation run under interpreters of their own:
 --gluoncv names one with mxnet and gluoncv (Python 3.11, numpy below 1.24), --mmseg one with MMSegmentation (`make
@@ -10,6 +11,7 @@ real weights. Exit status 1 if a difference is larger than rounding explains.
 import argparse
 import json
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -112,11 +114,20 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             wrong.append((case, what, kept.misread(case, what, changes, raw)))
             say(f'{case.name}, taken for {what}: {wrong[-1][2].text()}')
     if args.write:
-        PAGE.write_text(page(PAGE.read_text(), rows, skipped, wrong, versions(), machine()))
+        PAGE.write_text(page(PAGE.read_text(), rows, skipped, wrong, versions(), machine(),
+                             command(rows, args.only)))
         say(str(PAGE.relative_to(ROOT)))
     far = [row.case.name for row in rows if not all(one.relative <= LARGEST for one in row.found)]
     if far:
         sys.exit(f'computes something else: {"; ".join(far)}')
+
+
+def command(rows: Sequence[Row], only: Optional[Sequence[str]]) -> str:
+    """What makes a page of these rows anew, also those that were kept by an earlier run; no path of this machine."""
+    words = ['python', 'tools/benchmarks/importers.py', *(['--only', *map(shlex.quote, only)] if only else [])]
+    for name in ('gluoncv', 'mmseg'):
+        words += [f'--{name}', 'PYTHON'] * any(row.case.python == name for row in rows)
+    return ' '.join(['SEGKIT_DATA=DATA'] * ('SEGKIT_DATA' in os.environ) + words + ['--write'])
 
 
 def versions() -> str:

@@ -94,6 +94,29 @@ def package(name: str, pip: str) -> ModuleType:
                               f'pip install {pip}, or --no-proof imports without it.') from error
 
 
+def load_source(net: nn.Module, weights: Mapping[str, Tensor], what: str, left_out: tuple[str, ...] = ()) -> None:
+    """Give the source's own network a file's weights, for prediction.
+
+    Args:
+        net: The network.
+        weights: The file's, in any order.
+        what: What the network is called.
+        left_out: Beginnings of keys that are not compared: the file's are not read, and the network's may be missing.
+
+    Raises:
+        CheckpointError: If the others do not fit, with what torch says of them.
+    """
+    given = {key: value for key, value in weights.items() if not key.startswith(left_out)}
+    own = {key: value for key, value in net.state_dict().items() if key.startswith(left_out)}
+    try:
+        net.load_state_dict({**given, **own})
+    except RuntimeError as error:
+        first = ' '.join(str(error).split())[:300]
+        raise CheckpointError(f"The proof: the file's weights do not fit {what} as the package installed here builds "
+                              f'it: {first}\n--no-proof imports without it.') from error
+    net.eval()
+
+
 def not_this(source: str, weights: Mapping[str, Tensor], expected: str) -> CheckpointError:
     """The error for a file whose keys are not those of the source.
 

@@ -3,7 +3,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
-from segkit.apis.importers.plan import Outputs, Plan, not_this, package, projection_head
+from segkit.apis.importers.plan import Outputs, Plan, load_source, not_this, package, projection_head
 from segkit.apis.importers.resnet_keys import depth_of
 
 CONFIG = 'deeplabv3_torchvision/deeplabv3-torchvision_r50-d8_4xb4-20k_voc12aug-512x512.py'
@@ -44,6 +44,5 @@ def _network(depth: int, file: Mapping[str, Tensor], ours: nn.Module) -> Callabl
     net = build(f'resnet{depth}', encoder_weights=None, classes=len(file[LOGITS]),
                 encoder_output_stride=ours.backbone.output_stride, decoder_atrous_rates=ours.decode_head.dilations[1:])
     # It knows the earlier names too.
-    net.load_state_dict({key: value for key, value in file.items() if not key.startswith('classification_head.')})
-    net.eval()
+    load_source(net, file, 'DeepLabV3 of segmentation_models_pytorch', left_out=('classification_head.',))
     return lambda x: dict(decode_head=net(x))

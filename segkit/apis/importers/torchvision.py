@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from segkit.apis.importers.mobilenet_keys import mobilenet_v2_rules, mobilenet_v3_rules
-from segkit.apis.importers.plan import Outputs, Plan, not_this, package, projection_head
+from segkit.apis.importers.plan import Outputs, Plan, load_source, not_this, package, projection_head
 from segkit.apis.importers.resnet_keys import depth_of
 
 CONFIGS = 'deeplabv3_torchvision/deeplabv3-torchvision_'
@@ -25,11 +25,11 @@ def plan(weights: Mapping[str, Tensor]) -> Plan:
     if any(key.startswith('features.') for key in weights):
         return _mobilenet(weights)
     if any(key.startswith('layer1.') for key in weights):
-        depth = depth_of(weights)
+        depth, left_out = depth_of(weights), {'fc.': IMAGENET}
         return Plan(f'resnet{depth} of torchvision', {'': ''}, backbone=dict(type='ResNet', depth=depth),
-                    left_out={'fc.': IMAGENET}, style='pytorch' if depth >= 50 else None,
-                    reference=lambda file, ours: _classifier(f'resnet{depth}', file, lambda net: nn.Sequential(
-                        *list(net.children())[:-2])))
+                    left_out=left_out, style='pytorch' if depth >= 50 else None,
+                    reference=lambda file, ours: _classifier(
+                        f'resnet{depth}', file, left_out, lambda net: nn.Sequential(*list(net.children())[:-2])))
     raise not_this("torchvision's DeepLabV3, ResNet or MobileNet", weights, EXPECTED)
 
 
@@ -55,29 +55,28 @@ def _segmentation(weights: Mapping[str, Tensor]) -> Plan:
 def _mobilenet(weights: Mapping[str, Tensor]) -> Plan:
     left_out = {'classifier.': IMAGENET}
     if 'features.1.conv.0.0.weight' in weights:
+        left_out = {'features.18.': 'the 1x1 convolution in front of the classifier', **left_out}
         return Plan('mobilenet_v2 of torchvision', mobilenet_v2_rules('features.', ''),
-                    backbone=dict(type='MobileNetV2', out_indices=(6,)),
-                    left_out={'features.18.': 'the 1x1 convolution in front of the classifier', **left_out},
-                    reference=lambda file, ours: _classifier('mobilenet_v2', file, lambda net: net.features[:-1]))
+                    backbone=dict(type='MobileNetV2', out_indices=(6,)), left_out=left_out,
+                    reference=lambda file, ours: _classifier(
+                        'mobilenet_v2', file, left_out, lambda net: net.features[:-1]))
     arch, last = ('large', 16) if 'features.16.0.weight' in weights else ('small', 12)
     return Plan(f'mobilenet_v3_{arch} of torchvision', mobilenet_v3_rules(arch, 'features.', ''),
                 backbone=dict(MOBILENET_V3, arch=arch, out_indices=(last,), output_stride=32), left_out=left_out,
-                reference=lambda file, ours: _classifier(f'mobilenet_v3_{arch}', file, lambda net: net.features))
+                reference=lambda file, ours: _classifier(
+                    f'mobilenet_v3_{arch}', file, left_out, lambda net: net.features))
 
 
 def _deeplab(name: str, has_aux: bool, file: Mapping[str, Tensor]) -> Callable[[Tensor], Outputs]:
     build = getattr(package('torchvision.models.segmentation', 'torchvision'), name)
     net = build(weights=None, weights_backbone=None, num_classes=len(file['classifier.4.weight']), aux_loss=has_aux)
-    net.load_state_dict(file)
-    net.eval()
+    load_source(net, file, name)
     names = dict(out='decode_head', aux='auxiliary_head')
     return lambda x: {names[key]: value for key, value in net(x).items()}
 
 
-def _classifier(name: str, file: Mapping[str, Tensor],
+def _classifier(name: str, file: Mapping[str, Tensor], left_out: Mapping[str, str],
                 part: Callable[[nn.Module], nn.Module]) -> Callable[[Tensor], Outputs]:
-    last = [key for key in file if key.endswith('.weight')][-1]
-    net = getattr(package('torchvision.models', 'torchvision'), name)(weights=None, num_classes=len(file[last]))
-    net.load_state_dict(file)
-    net.eval()
+    net = getattr(package('torchvision.models', 'torchvision'), name)(weights=None)
+    load_source(net, file, name, tuple(left_out))  # files may be without the classifier, or have one of other classes
     return lambda x: dict(backbone=part(net)(x))

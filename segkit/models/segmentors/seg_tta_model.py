@@ -97,7 +97,7 @@ class SegTTAModel(BaseTTAModel):
 
     def write_mean(self, sample: SegDataSample, mean: Tensor) -> None:
         """Put the prediction of a mean over the views, (K, H, W), into a sample."""
-        if self.module.crf is not None:
+        if getattr(self.module, 'crf', None) is not None:  # only an EncoderDecoder has one
             classes = self.module.refined_classes(sample, self.probabilities(mean))
         elif len(mean) == 1:
             classes = FUSIONS[self.fusion][1](mean)[0] > self.module.decode_head.threshold

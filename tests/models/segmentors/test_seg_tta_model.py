@@ -79,3 +79,17 @@ def test_module_from_its_config_and_the_first_views_labels(model_cfg, draw):
 def test_unknown_fusion(model):
     with pytest.raises(ConfigError, match="'mean'"):
         MODELS.build(dict(type='SegTTAModel', module=model, fusion='mean'))
+
+
+def test_a_segmentor_without_a_crf():
+    """One that is no EncoderDecoder: what it writes is the largest mean."""
+    class Bare(torch.nn.Module):
+        def test_step(self, data):
+            raise NotImplementedError
+
+        def write_prediction(self, sample, mean, classes):
+            sample['classes'] = classes
+
+    sample = {}
+    MODELS.build(dict(type='SegTTAModel', module=Bare())).write_mean(sample, torch.eye(3).view(3, 1, 3))
+    assert sample['classes'].tolist() == [[0, 1, 2]]

@@ -26,7 +26,7 @@ The same weights where something is taken for another thing whose keys and shape
 
 
 def page(before: str, rows: Sequence[Row], skipped: Sequence[Case], wrong: Sequence[tuple[Case, str, Difference]],
-         versions: str, machine: str) -> str:
+         versions: str, machine: str, command: str) -> str:
     """The page anew.
 
     Args:
@@ -36,6 +36,7 @@ def page(before: str, rows: Sequence[Row], skipped: Sequence[Case], wrong: Seque
         wrong: File, what it was taken for, and what that gave.
         versions: Of what ran in this process.
         machine: What it ran on.
+        command: What made it.
     """
     lines = []
     for row in rows:
@@ -48,9 +49,9 @@ def page(before: str, rows: Sequence[Row], skipped: Sequence[Case], wrong: Seque
     lines += [f'| {case.name} | {case.compared}: not run | | | | | |' for case in skipped]
     told = sorted({row.version for row in rows if row.version})
     misread = [f'| {case.name} | {what} | {one.relative:.1e} | {one.agreement:.1%} |' for case, what, one in wrong]
-    end = (f'\nMade by `python tools/benchmarks/importers.py --write` on {machine}; {versions}'
+    end = (f'\nMade by `{command}` on {machine}; {versions}'
            + ''.join(f'; {one}' for one in told) + '. `--gluoncv PYTHON` and `--mmseg PYTHON` name interpreters that '
-           'have those packages.\n')
+           'have those packages; without one its rows are not run.\n')
     size = '128x192'
     text = before.partition(START)[0]
     return text + TABLE.format(size=size) + '\n'.join(lines) + '\n' + MISREAD + '\n'.join(misread) + '\n' + end
