@@ -157,7 +157,7 @@ def examine(source: str, cfg_options: Sequence[str] = (), num_classes: Optional[
         sizes = sizes[sizes['height'] > 0][['height', 'width']].tolist()
         if training.role == 'train':
             judgement.judge_crops(training, crop_fit(training.parts[0], sizes), found)
-    advice = advise(looked, found, names, crop=cfg is None or found.of('padding').count > 0)
+    advice = advise(looked, found, names, crop=cfg is None or found.of('padding').count > 0, cfg=cfg)
     bad = found.count(ERROR) + (found.count(WARNING) if fail_on == 'warning' else 0)
     status = FOUND if bad else CLEAN
     return Examined(as_text(looked, found, names, advice, limit),

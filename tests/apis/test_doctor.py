@@ -82,7 +82,7 @@ SCHEMA = dict(
     classes=[dict(name=TEXT, weights=dict(median_freq=NUMBER, inverse=NUMBER), pixels={TEXT: int}, masks={TEXT: int})],
     findings=[dict(kind=TEXT, severity=TEXT, what=TEXT, count=int, splits=[TEXT], remedy=TEXT,
                    files=[dict(file=TEXT, text=TEXT)])],
-    advice=[dict(place=TEXT, line=TEXT, why=TEXT)])
+    advice=[dict(place=TEXT, line=TEXT, why=TEXT, options=[TEXT])])
 
 
 def assert_fits(value, schema, place='file'):
@@ -305,7 +305,7 @@ def test_samples_to_do_without(tmp_path):
     examined = examine(str(tmp_path), workers=1)
     assert kinds_of(examined) == {'empty': 1, 'missing mask': 1}
     assert advice_of(examined, 'bad_samples') == "bad_samples=dict(policy='skip', limit=2)"
-    assert advice_of(examined, 'crop_size') == 'crop_size = (32, 32)'
+    assert advice_of(examined, 'crop_size') == 'crop_size=(32, 32)'
     for i in range(10, 15):
         (tmp_path / f'masks/{i}.png').unlink()
     lines = [one['line'] for one in examine(str(tmp_path), workers=1).values['advice']]
