@@ -9,9 +9,11 @@ from segkit.apis.doctor_findings import Findings
 from segkit.apis.doctor_options import loader_of, of_datasets, of_losses, of_masks, of_photos, places_of_folder
 from segkit.datasets.survey import Split, Survey
 from segkit.engine.class_weights import WORDS, weights_of
+from segkit.palette import bright_palette, color_map
 
 FEW = 0.05  # the largest share of pairs that may be worth leaving out instead of mending
 STEP, LARGEST = 32, 512  # pixels, of a crop
+MOST_COLORS = 20  # that are asked for by name
 VOC_BORDER = (224, 224, 192)  # the colour of 255 in VOC's palette
 
 
@@ -117,17 +119,24 @@ def _labels(survey: Survey, found: Findings, num_classes: int, places: dict) -> 
 
 
 def _colors(survey: Survey, num_classes: int, places: dict) -> list[Advice]:
-    """A color_map for masks of colours, as far as they are the palette's."""
+    """A color_map for masks of colours, as far as they are the palette's; the others are asked for one by one."""
     seen: Counter = sum((split.rgb for split in survey.splits), Counter())
     if not seen:
         return []
-    part = survey.splits[0].parts[0]
-    known = {color: label for label, color in reversed(list(enumerate(map(tuple, part.metainfo['palette']))))}
+    meta = survey.splits[0].parts[0].metainfo
+    given = meta['palette'] if meta['palette'] != bright_palette(meta['classes']) else []  # else nobody chose it
+    known = {color: label for label, color in reversed(list(enumerate(map(tuple, given))))}
     grey = {(label,) * 3: label for label in range(num_classes)}
     table = {**grey, **known} if not seen.keys() <= grey.keys() | {(255,) * 3} else grey
     table = {(255,) * 3: 255, VOC_BORDER: 255, **table}
-    unknown = [color for color in seen if color not in table]
-    colors = {color: table.get(color, 255) for color in sorted(seen)}
-    why = 'colours of the palette' if not unknown else f'{len(unknown)} colours are not the palette\'s and stand as 255'
-    return [Advice('LoadAnnotations in each pipeline', f'color_map={colors}', why,
-                   of_masks(places, 'color_map', colors))]
+    colors = {color: table[color] for color in sorted(seen) if color in table}
+    unknown = [color for color in sorted(seen) if color not in table]
+    why = [f'{len(colors)} of {len(seen)} colours, the palette\'s, grey or void'
+           + ('; add the others, which end a run:' if unknown else '')]
+    of_voc = {tuple(color): label for label, color in reversed(list(enumerate(color_map(255))))}
+    why += [f'{color}: which class?' + (f" VOC's palette has it for {of_voc[color]}." if color in of_voc else '')
+            for color in unknown[:MOST_COLORS]]
+    if len(unknown) > MOST_COLORS:
+        why.append(f'and {len(unknown) - MOST_COLORS:,} more')
+    return [Advice('LoadAnnotations in each pipeline', f'color_map={colors or "{(r, g, b): id, ...}"}', '\n'.join(why),
+                   of_masks(places, 'color_map', colors) if colors else ())]

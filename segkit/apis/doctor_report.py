@@ -42,8 +42,9 @@ def as_text(survey: Survey, found: Findings, names: Sequence[str], advice: Seque
     if advice:
         lines = ['To paste behind a command that names the config, as train.py CONFIG or doctor.py CONFIG:']
         for one in advice:
-            lines += [f'  {as_typed(one.options)}', f'      # {one.why}'] if one.options else [
-                f'      # {one.place}: {one.line}: {one.why}']
+            why = one.why if one.options else f'{one.place}: {one.line}: {one.why}'
+            lines += [f'  {as_typed(one.options)}'] * bool(one.options)
+            lines += [f'      # {line}' for line in why.splitlines()]
         blocks.append('\n'.join(lines))
     counts = [f'{found.count(severity)} kind{"s" * (found.count(severity) != 1)} of {severity}s'
               for severity in (ERROR, WARNING, NOTE) if found.count(severity)]

@@ -116,3 +116,23 @@ def test_datasets_in_wrappers_and_several_losses():
     assert of_losses(cfg, 'class_weight', 'inverse')[0] == 'model.decode_head.loss_decode.0.class_weight=inverse'
     words = ["a={'b': 'c d'}", 'e=$HOME', "f='\"!"]
     assert shlex.split(as_typed(words)) == ['--cfg-options', *words]
+
+
+@pytest.mark.parametrize('as_config', [True, False])
+def test_colours_that_are_nobodys_are_asked_for_and_not_thrown_away(tiny_config, as_config):
+    folder = tiny_config.parent / 'data/SegmentationClass'
+    palette = np.full((256, 3), 255, np.uint8)
+    palette[:4] = (0, 0, 0), (0, 200, 0), (200, 0, 0), (0, 64, 128)
+    for path in folder.iterdir():
+        labels = np.array(Image.open(path))
+        labels[10, :5] = 3
+        Image.fromarray(palette[labels]).save(path)
+    examined = examine(str(tiny_config) if as_config else str(tiny_config.parent / 'data'), workers=1,
+                       num_classes=None if as_config else 3)
+    assert "      # (0, 64, 128): which class? VOC's palette has it for 20.\n" in examined.text + '\n'
+    known = {(0, 0, 0): 0, (0, 200, 0): 1, (200, 0, 0): 2} if as_config else {(0, 0, 0): 0}
+    assert ('      # (0, 200, 0): which class?\n' in examined.text) != as_config
+    assert pasted(examined)[0][0] == f'train_dataloader.dataset.pipeline.1.color_map={known | {(255,) * 3: 255}}'
+    if as_config:
+        kinds = {one['kind'] for one in examine(str(tiny_config), pasted(examined)[0], workers=1).values['findings']}
+        assert kinds == {'colours'}  # told of, as the training would; nothing becomes void unasked
