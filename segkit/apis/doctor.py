@@ -211,7 +211,9 @@ def _splits_of_folder(layout: 'Layout', num_classes: Optional[int], found: 'Find
 
 
 def _listed(configs: dict[str, tuple[str, dict]], found: 'Findings') -> list['Split']:
+    from segkit.apis.doctor_findings import FOLDER, LIST, PACK
     from segkit.datasets.leaves import leaves
+    from segkit.datasets.packed_dataset import PackedDataset
     from segkit.datasets.survey import Split
     from segkit.errors import ConfigError, DataError
     from segkit.registry import DATASETS
@@ -232,6 +234,8 @@ def _listed(configs: dict[str, tuple[str, dict]], found: 'Findings') -> list['Sp
             *text, remedy = str(error).splitlines()
             found.tell('split', name, f'{name}: {" ".join(text) or remedy}', name, remedy=remedy if text else '')
             continue
+        packed = any(isinstance(part, PackedDataset) for part in parts)
+        found.source_of[name] = PACK if packed else LIST if any(part.ann_file for part in parts) else FOLDER
         splits.append(Split(name, role, parts))
     if not splits:
         raise first

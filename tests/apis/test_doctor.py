@@ -10,7 +10,6 @@ from PIL import Image
 
 from segkit.apis.cli import run
 from segkit.apis.doctor import examine, main
-from segkit.apis.doctor_findings import KINDS, MOST_FILES, Findings
 from segkit.datasets import count_classes
 from segkit.datasets.mini_coco import write_mini_coco
 from segkit.engine.class_weights import WORDS, weights_of
@@ -318,14 +317,3 @@ def test_classes_of_a_folder_end_at_a_gap_in_the_labels(tmp_path):
     assert kinds_of(examined) == {'label stands apart': 1} and len(examined.values['classes']) == 3
     assert 'label 37 in 1 masks, and none of 3 to 36' in examined.text
     assert kinds_of(examine(str(tmp_path), num_classes=3, workers=1)) == {'labels': 1}
-
-
-def test_findings_are_counted_beyond_those_that_are_kept_by_name():
-    found = Findings()
-    for i in range(MOST_FILES + 5):
-        found.tell('missing photo', str(i), str(i), 'train')
-    group = found.of('missing photo')
-    assert group.count == MOST_FILES + 5 and len(group.files) == MOST_FILES
-    found.tell('odd name', 'x', 'x')
-    assert [group.kind for group in found.groups()] == ['missing photo', 'odd name']
-    assert all(kind.severity in ('error', 'warning', 'note') for kind in KINDS.values())
