@@ -56,7 +56,7 @@ def advise(survey: Survey, found: Findings, names: Sequence[str], crop: bool,
                                  f'to do without the {bad} of {split.pairs} samples of {split.name} that cannot be '
                                  'used', options))
     training = training_split(survey.splits)
-    if training is not None and len(names) > 1:
+    if training is not None and sum(training.pixels[label] > 0 for label in range(len(names))) > 1:
         counts, place = class_counts(training, names), 'model.decode_head.loss_decode'
         advice.append(Advice(place, f"class_weight='{WORDS[0]}'",
                              'if rare classes are to count more; counted anew at the start of a run',

@@ -136,3 +136,10 @@ def test_colours_that_are_nobodys_are_asked_for_and_not_thrown_away(tiny_config,
     if as_config:
         kinds = {one['kind'] for one in examine(str(tiny_config), pasted(examined)[0], workers=1).values['findings']}
         assert kinds == {'colours'}  # told of, as the training would; nothing becomes void unasked
+
+
+def test_no_weights_where_only_one_class_occurs(tiny_config):
+    for path in (tiny_config.parent / 'data/SegmentationClass').iterdir():
+        Image.fromarray(np.zeros_like(np.array(Image.open(path)))).save(path)
+    examined = examine(str(tiny_config), workers=1)
+    assert examined.values['advice'] == [] and 'class_weight' not in examined.text
