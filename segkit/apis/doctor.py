@@ -79,8 +79,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     found = examine(args.source, args.cfg_options, args.num_classes, args.workers, args.limit, args.fail_on)
     print(found.text)
     if args.json:
+        from segkit.apis.doctor_report import printable
         from segkit.engine.run_folder import write_bytes
         write_bytes(Path(args.json), (json.dumps(found.values, indent=1) + '\n').encode())
+        print(f'\nAll of it as JSON: {printable(args.json)}')
     if found.status != CLEAN:
         sys.exit(found.status)
 

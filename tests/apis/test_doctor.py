@@ -107,7 +107,7 @@ def test_the_json_file(tiny_config, capsys):
     path = Path(tiny_config).parent / 'new/found.json'
     with pytest.raises(SystemExit) as left:
         main([str(tiny_config), '--json', str(path), '--workers', '1'])
-    assert left.value.code == 1
+    assert left.value.code == 1 and capsys.readouterr().out.endswith(f'\nAll of it as JSON: {path}\n')
     values = json.loads(path.read_text())
     assert_fits(values, SCHEMA)
     assert values['counts'] == dict(error=2, warning=0, note=0) and values['status'] == 1 and values['pairs'] == 12
