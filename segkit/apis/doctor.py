@@ -63,6 +63,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         DataError: If the folder is not there or has no known layout, or no split can be listed.
     """
     args = parse_args(argv)
+    from mmengine.logging import MMLogger
+
+    from segkit.engine.console import Console
     from segkit.errors import ConfigError
 
     for name in ('num_classes', 'workers', 'limit'):
@@ -76,6 +79,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise ConfigError('--num-classes is for a folder; a config says how many classes its datasets have.')
     if args.json:
         _require_place(Path(args.json))
+    MMLogger.get_current_instance().handlers = [Console()]  # what a dataset says, as plain lines
     found = examine(args.source, args.cfg_options, args.num_classes, args.workers, args.limit, args.fail_on)
     print(found.text)
     if args.json:

@@ -46,8 +46,8 @@ def as_text(survey: Survey, found: Findings, names: Sequence[str], advice: Seque
             lines += [f'  {as_typed(one.options)}'] * bool(one.options)
             lines += [f'      # {line}' for line in why.splitlines()]
         blocks.append('\n'.join(lines))
-    counts = [f'{found.count(severity)} kind{"s" * (found.count(severity) != 1)} of {severity}s'
-              for severity in (ERROR, WARNING, NOTE) if found.count(severity)]
+    counts = [f'{count} kind{"s" * (count != 1)} of {severity}{"s" * (count != 1)}'
+              for severity in (ERROR, WARNING, NOTE) if (count := found.count(severity))]
     blocks.append(f'Found: {", ".join(counts)}.' if counts else 'Nothing to mend.')
     return printable('\n\n'.join(blocks))
 

@@ -315,5 +315,5 @@ def test_classes_of_a_folder_end_at_a_gap_in_the_labels(tmp_path):
     write_folder(tmp_path, [0, 1, 2] * 3 + [37])
     examined = examine(str(tmp_path), workers=1)
     assert kinds_of(examined) == {'label stands apart': 1} and len(examined.values['classes']) == 3
-    assert 'label 37 in 1 masks, and none of 3 to 36' in examined.text
+    assert 'label 37 in 1 mask, and none of 3 to 36' in examined.text
     assert kinds_of(examine(str(tmp_path), num_classes=3, workers=1)) == {'labels': 1}
