@@ -63,6 +63,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         DataError: If the folder is not there or has no known layout, or no split can be listed.
     """
     args = parse_args(argv)
+    from mmengine.logging import MMLogger
+
+    from segkit.engine.console import Console
     from segkit.errors import ConfigError
 
     for name in ('num_classes', 'workers', 'limit'):
@@ -76,11 +79,14 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise ConfigError('--num-classes is for a folder; a config says how many classes its datasets have.')
     if args.json:
         _require_place(Path(args.json))
+    MMLogger.get_current_instance().handlers = [Console()]  # what a dataset says, as plain lines
     found = examine(args.source, args.cfg_options, args.num_classes, args.workers, args.limit, args.fail_on)
     print(found.text)
     if args.json:
+        from segkit.apis.doctor_report import printable
         from segkit.engine.run_folder import write_bytes
         write_bytes(Path(args.json), (json.dumps(found.values, indent=1) + '\n').encode())
+        print(f'\nAll of it as JSON: {printable(args.json)}')
     if found.status != CLEAN:
         sys.exit(found.status)
 
@@ -157,7 +163,7 @@ def examine(source: str, cfg_options: Sequence[str] = (), num_classes: Optional[
         sizes = sizes[sizes['height'] > 0][['height', 'width']].tolist()
         if training.role == 'train':
             judgement.judge_crops(training, crop_fit(training.parts[0], sizes), found)
-    advice = advise(looked, found, names, crop=cfg is None or found.of('padding').count > 0)
+    advice = advise(looked, found, names, crop=cfg is None or found.of('padding').count > 0, cfg=cfg)
     bad = found.count(ERROR) + (found.count(WARNING) if fail_on == 'warning' else 0)
     status = FOUND if bad else CLEAN
     return Examined(as_text(looked, found, names, advice, limit),
@@ -211,7 +217,9 @@ def _splits_of_folder(layout: 'Layout', num_classes: Optional[int], found: 'Find
 
 
 def _listed(configs: dict[str, tuple[str, dict]], found: 'Findings') -> list['Split']:
+    from segkit.apis.doctor_findings import FOLDER, LIST, PACK
     from segkit.datasets.leaves import leaves
+    from segkit.datasets.packed_dataset import PackedDataset
     from segkit.datasets.survey import Split
     from segkit.errors import ConfigError, DataError
     from segkit.registry import DATASETS
@@ -232,6 +240,8 @@ def _listed(configs: dict[str, tuple[str, dict]], found: 'Findings') -> list['Sp
             *text, remedy = str(error).splitlines()
             found.tell('split', name, f'{name}: {" ".join(text) or remedy}', name, remedy=remedy if text else '')
             continue
+        packed = any(isinstance(part, PackedDataset) for part in parts)
+        found.source_of[name] = PACK if packed else LIST if any(part.ann_file for part in parts) else FOLDER
         splits.append(Split(name, role, parts))
     if not splits:
         raise first

@@ -3,6 +3,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from segkit.datasets.check import Finding
+from segkit.datasets.packed_file import AGAIN as PACK_AGAIN
 
 ERROR, WARNING, NOTE = 'error', 'warning', 'note'
 MOST_FILES = 10_000  # of one kind that are kept by name; all are counted
@@ -17,13 +18,22 @@ class Kind(NamedTuple):
 
 
 AGAIN = 'Copy or download them again, or take them out of the split list.'
+MISSING_MASKS = 'Complete the masks, or take these names out of the split list.'
+COMPLAINTS = 'Look at them, and copy or download them again.'
+# What to do instead where a split has no list, and where its files lie in a pack.
+LIST, FOLDER, PACK = 'list', 'folder', 'pack'
+INSTEAD = {
+    (AGAIN, FOLDER): 'Copy or download them again, or move them out of the folders, photo and mask.',
+    (MISSING_MASKS, FOLDER): 'Complete the masks, or move these photos out of the folder.',
+    (AGAIN, PACK): PACK_AGAIN,
+    (COMPLAINTS, PACK): 'Look at them, mend the photos, and pack them again.'}
 KINDS = {
     # An error ends a training, or makes its scores wrong.
     'split': Kind(ERROR, 'splits whose files cannot be listed'),
     'missing photo': Kind(ERROR, 'photos that a split names and that are not there',
                           'Complete the data, or take these names out of the split list.'),
     'missing mask': Kind(ERROR, 'masks that are not there, of photos in a split',
-                         'Complete the masks, or take these names out of the split list.'),
+                         MISSING_MASKS),
     'empty': Kind(ERROR, 'files of 0 bytes', AGAIN),
     'unreadable': Kind(ERROR, 'files that cannot be read',
                        'Let your user read them (chmod u+r FILE), and move folders of such names away.'),
@@ -47,7 +57,7 @@ KINDS = {
                        'Take them out of one of the splits.'),
     # A warning is probably not meant.
     'decoder complains': Kind(WARNING, 'photos that the decoder reads with a complaint: some of their pixels may '
-                              'be wrong', 'Look at them, and copy or download them again.'),
+                              'be wrong', COMPLAINTS),
     'EXIF unclear': Kind(WARNING, 'photos with an EXIF orientation that the size of the mask neither confirms nor '
                          'refutes', 'Look at them with tools/analysis/browse_dataset.py; where mask and photo do not '
                          "fit, give LoadImageFromFile color_type='color_ignore_orientation'."),
@@ -98,6 +108,7 @@ class Group:
         files: The file (or class, or split) of each, at most ``MOST_FILES``, and a sentence about it.
         splits: The names of the splits that they concern.
         remedies: What to do, where findings say that themselves, each once.
+        sources: What names the files of those splits: LIST, FOLDER, PACK.
     """
 
     def __init__(self, kind: str) -> None:
@@ -105,6 +116,7 @@ class Group:
         self.files: dict[str, str] = {}
         self.splits: dict[str, None] = {}
         self.remedies: dict[str, None] = {}
+        self.sources: dict[str, None] = {}
 
     @property
     def severity(self) -> str:
@@ -115,6 +127,7 @@ class Group:
     def remedy(self) -> str:
         """What to do."""
         own = KINDS[self.kind].remedy
+        own = '\n'.join(dict.fromkeys(INSTEAD.get((own, source), own) for source in self.sources or [LIST]))
         return own or '\n'.join(list(self.remedies)[:2])
 
     def as_json(self) -> dict[str, Any]:
@@ -125,10 +138,15 @@ class Group:
 
 
 class Findings:
-    """Collects what is found, each file once a kind."""
+    """Collects what is found, each file once a kind.
+
+    Attributes:
+        source_of: By split what names its files: LIST (taken where nothing is said), FOLDER or PACK.
+    """
 
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
+        self.source_of: dict[str, str] = {}
 
     def add(self, finding: Finding, splits: Iterable[str] = ()) -> bool:
         """Take a finding; tells whether it is an error."""
@@ -137,7 +155,9 @@ class Findings:
             group.count += 1
             if len(group.files) < MOST_FILES:
                 group.files[finding.file] = ' '.join(finding.text.split())
+        splits = list(splits)
         group.splits.update(dict.fromkeys(splits))
+        group.sources.update(dict.fromkeys(self.source_of.get(split, LIST) for split in splits))
         if finding.remedy and len(group.remedies) < 2:
             group.remedies[finding.remedy] = None
         return KINDS[finding.kind].severity == ERROR

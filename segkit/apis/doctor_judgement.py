@@ -113,7 +113,8 @@ def _apart(splits: Sequence[Split], num_classes: int, found: Findings) -> None:
     """Labels above that gap."""
     masks: Counter = sum((split.masks for split in splits), Counter())
     for label in sorted(label for label in masks if label >= num_classes):
-        found.tell('label stands apart', str(label), f'label {label} in {masks[label]} masks, and none of '
+        found.tell('label stands apart', str(label), f'label {label} in {masks[label]} '
+                   f'mask{"s" * (masks[label] != 1)}, and none of '
                    f'{num_classes} to {min(one for one in masks if one >= num_classes) - 1}',
                    *(split.name for split in splits if split.masks[label]))
 

@@ -11,6 +11,7 @@ import segkit
 from segkit.apis.doctor_advice import Advice, class_counts, training_split
 from segkit.apis.doctor_findings import ERROR, KINDS, NOTE, WARNING, Findings
 from segkit.apis.doctor_judgement import channel_statistics
+from segkit.apis.doctor_options import as_typed
 from segkit.datasets.survey import Split, Survey
 from segkit.engine.class_weights import WORDS, weights_of
 
@@ -39,12 +40,14 @@ def as_text(survey: Survey, found: Findings, names: Sequence[str], advice: Seque
     if survey.splits and len(names) and any(split.valid for split in survey.splits):
         blocks.append(_class_table(survey.splits, names))
     if advice:
-        lines = ['To paste:']
+        lines = ['To paste behind a command that names the config, as train.py CONFIG or doctor.py CONFIG:']
         for one in advice:
-            lines += [f'  {one.line}', f'      # {one.place}: {one.why}']
+            why = one.why if one.options else f'{one.place}: {one.line}: {one.why}'
+            lines += [f'  {as_typed(one.options)}'] * bool(one.options)
+            lines += [f'      # {line}' for line in why.splitlines()]
         blocks.append('\n'.join(lines))
-    counts = [f'{found.count(severity)} kind{"s" * (found.count(severity) != 1)} of {severity}s'
-              for severity in (ERROR, WARNING, NOTE) if found.count(severity)]
+    counts = [f'{count} kind{"s" * (count != 1)} of {severity}{"s" * (count != 1)}'
+              for severity in (ERROR, WARNING, NOTE) if (count := found.count(severity))]
     blocks.append(f'Found: {", ".join(counts)}.' if counts else 'Nothing to mend.')
     return printable('\n\n'.join(blocks))
 
@@ -69,7 +72,7 @@ def as_json(survey: Survey, found: Findings, names: Sequence[str], advice: Seque
                       masks={split.name: split.masks[label] for split in survey.splits})
                  for label, name in enumerate(names)],
         findings=[group.as_json() for group in found.groups()],
-        advice=[one._asdict() for one in advice])
+        advice=[dict(one._asdict(), options=list(one.options)) for one in advice])
 
 
 def sizes_of(split: Split, survey: Survey) -> Optional[list[tuple[int, int]]]:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from segkit.apis.output_folders import data_folders, refuse_inputs
 from segkit.datasets import BaseSegDataset, bad_sample_limit, check_dataset, leaves
+from segkit.datasets.listing import shorten
 from segkit.datasets.packed_dataset import PackedDataset
 from segkit.datasets.packed_file import open_pack
+from segkit.datasets.packed_pages import DamagedPackError
 from segkit.datasets.packed_records import SUFFIX, PackFacts
 from segkit.datasets.packed_samples import Sample, difference
 from segkit.datasets.packed_storage import is_packed
@@ -149,8 +151,7 @@ def _pack(path: str, facts: PackFacts, samples: Sequence[Sample], skip_limit: in
             print(f'{path} holds these files already, and is whole.', flush=True)
             return len(open_pack(path))
         if not overwrite:
-            raise ConfigError(f'{path} is there, and is not the pack that would be written: {reason}.\n'
-                              '--overwrite replaces it; or name another OUT_DIR.')
+            raise ConfigError(f'{path} is there, and {reason}.\n--overwrite replaces it; or name another OUT_DIR.')
     for reason in write_pack(path, facts, samples, skip_limit, processes):
         print(f'left out: {reason}', flush=True)
     pack = open_pack(path)
@@ -160,18 +161,41 @@ def _pack(path: str, facts: PackFacts, samples: Sequence[Sample], skip_limit: in
 
 
 def _in_the_way(path: str, facts: PackFacts, samples: Sequence[Sample], processes: Optional[int]) -> Optional[str]:
-    """In what the pack that is there differs from the one that would be written; None if in nothing."""
+    """Why the pack that is there cannot stay: it is damaged, or in what it differs from the one that would be written;
+    None if it can."""
+    other = 'is not the pack that would be written'
     try:
         pack = open_pack(path)
+    except DamagedPackError as error:
+        return f'is damaged: {_first_line(error).split(" is damaged: ", 1)[-1]}'
     except DataError as error:
-        return str(error).splitlines()[0].rstrip('.')
+        return f'{other}: {_first_line(error)}'
     for key in PackFacts._fields:
-        one, other = getattr(pack.facts, key), getattr(facts, key)
-        if one != other:
-            return f'its {key} is {str(one)[:80]}, not {str(other)[:80]}'
+        if getattr(pack.facts, key) != getattr(facts, key):
+            return f'{other}: {_unlike(key, getattr(pack.facts, key), getattr(facts, key))}'
     names = [tuple(pack.names(number)) for number in range(len(pack.rows))]
-    other = difference(samples, pack.rows, names, processes)
-    if other is not None:
-        return other[1]
+    changed = difference(samples, pack.rows, names, processes)
+    if changed is not None:
+        return f'{other}: {changed[1]}'
     faults = damaged_records(path, processes)
-    return faults[0] if faults else None
+    return f'is damaged: {faults[0].rstrip(".")}' if faults else None
+
+
+def _first_line(error: DataError) -> str:
+    return str(error).splitlines()[0].rstrip('.')
+
+
+def _unlike(key: str, there: Any, wanted: Any) -> str:
+    """In what two values of a fact differ, short however long they are."""
+    if isinstance(wanted, (list, tuple)) and len(there) == len(wanted):
+        i = next(i for i, (one, other) in enumerate(zip(there, wanted)) if one != other)
+        return f'its {key} differ, first {i}: {there[i]}, not {wanted[i]}'
+    if isinstance(wanted, (list, tuple)):
+        return f'its {key} are {_some(there)}; those of the config {_some(wanted)}'
+    return f'its {key} is {_some(there)}, not {_some(wanted)}'
+
+
+def _some(value: Any) -> str:
+    if isinstance(value, dict):
+        return f'{{{shorten([f"{one}: {other}" for one, other in value.items()])}}}'
+    return shorten(list(map(str, value))) if isinstance(value, (list, tuple)) else str(value)

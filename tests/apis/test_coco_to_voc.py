@@ -164,6 +164,7 @@ def test_the_command_says_what_to_put_into_a_config(coco, tmp_path, capsys):
     typed = [str(tmp_path / 'voc'), '--splits', 'val', '--cache-dir', str(tmp_path / 'cache'), '--nproc', '2']
     run(main, [str(coco), *typed])
     said = capsys.readouterr().out
+    assert said.splitlines()[0].startswith('Painting the masks of ') and ' - INFO - ' not in said
     assert len(DATASETS.build(eval(said[said.index('dict(type'):], dict(dict=dict)))) == 3
     with pytest.raises(SystemExit) as left:
         run(main, [str(tmp_path), *typed])

@@ -10,7 +10,6 @@ from PIL import Image
 
 from segkit.apis.cli import run
 from segkit.apis.doctor import examine, main
-from segkit.apis.doctor_findings import KINDS, MOST_FILES, Findings
 from segkit.datasets import count_classes
 from segkit.datasets.mini_coco import write_mini_coco
 from segkit.engine.class_weights import WORDS, weights_of
@@ -82,7 +81,7 @@ SCHEMA = dict(
     classes=[dict(name=TEXT, weights=dict(median_freq=NUMBER, inverse=NUMBER), pixels={TEXT: int}, masks={TEXT: int})],
     findings=[dict(kind=TEXT, severity=TEXT, what=TEXT, count=int, splits=[TEXT], remedy=TEXT,
                    files=[dict(file=TEXT, text=TEXT)])],
-    advice=[dict(place=TEXT, line=TEXT, why=TEXT)])
+    advice=[dict(place=TEXT, line=TEXT, why=TEXT, options=[TEXT])])
 
 
 def assert_fits(value, schema, place='file'):
@@ -108,7 +107,7 @@ def test_the_json_file(tiny_config, capsys):
     path = Path(tiny_config).parent / 'new/found.json'
     with pytest.raises(SystemExit) as left:
         main([str(tiny_config), '--json', str(path), '--workers', '1'])
-    assert left.value.code == 1
+    assert left.value.code == 1 and capsys.readouterr().out.endswith(f'\nAll of it as JSON: {path}\n')
     values = json.loads(path.read_text())
     assert_fits(values, SCHEMA)
     assert values['counts'] == dict(error=2, warning=0, note=0) and values['status'] == 1 and values['pairs'] == 12
@@ -305,7 +304,7 @@ def test_samples_to_do_without(tmp_path):
     examined = examine(str(tmp_path), workers=1)
     assert kinds_of(examined) == {'empty': 1, 'missing mask': 1}
     assert advice_of(examined, 'bad_samples') == "bad_samples=dict(policy='skip', limit=2)"
-    assert advice_of(examined, 'crop_size') == 'crop_size = (32, 32)'
+    assert advice_of(examined, 'crop_size') == 'crop_size=(32, 32)'
     for i in range(10, 15):
         (tmp_path / f'masks/{i}.png').unlink()
     lines = [one['line'] for one in examine(str(tmp_path), workers=1).values['advice']]
@@ -316,16 +315,5 @@ def test_classes_of_a_folder_end_at_a_gap_in_the_labels(tmp_path):
     write_folder(tmp_path, [0, 1, 2] * 3 + [37])
     examined = examine(str(tmp_path), workers=1)
     assert kinds_of(examined) == {'label stands apart': 1} and len(examined.values['classes']) == 3
-    assert 'label 37 in 1 masks, and none of 3 to 36' in examined.text
+    assert 'label 37 in 1 mask, and none of 3 to 36' in examined.text
     assert kinds_of(examine(str(tmp_path), num_classes=3, workers=1)) == {'labels': 1}
-
-
-def test_findings_are_counted_beyond_those_that_are_kept_by_name():
-    found = Findings()
-    for i in range(MOST_FILES + 5):
-        found.tell('missing photo', str(i), str(i), 'train')
-    group = found.of('missing photo')
-    assert group.count == MOST_FILES + 5 and len(group.files) == MOST_FILES
-    found.tell('odd name', 'x', 'x')
-    assert [group.kind for group in found.groups()] == ['missing photo', 'odd name']
-    assert all(kind.severity in ('error', 'warning', 'note') for kind in KINDS.values())

@@ -152,15 +152,15 @@ def test_a_second_run_leaves_what_is_whole_and_replaces_nothing_unasked(tiny_con
     assert pack_splits(cfg, out, **own) == dict(train=7) and 'holds these files already' in capsys.readouterr().out
     assert path.stat().st_mtime_ns == time
 
-    def refused(reason, cfg=cfg):
-        with pytest.raises(ConfigError, match=f'is there, and is not the pack that would be written: .*{reason}'):
+    def refused(reason, cfg=cfg, what='is not the pack that would be written'):
+        with pytest.raises(ConfigError, match=f'train.lmdb is there, and {what}: .*{reason}'):
             pack_splits(cfg, out, **own)
 
     path.write_bytes(before[:5000])
-    refused('is cut short')
+    refused('is cut short', what='is damaged')
     photo = (tmp_path / 'data/JPEGImages/im03.jpg').read_bytes()
     path.write_bytes(before.replace(photo, photo[:100] + b'?' + photo[101:]))
-    refused('#3/image/JPEGImages/im03.jpg: its checksum is')
+    refused('#3/image/JPEGImages/im03.jpg: its checksum is', what='is damaged')
     path.write_bytes(before)
     fewer, other = copy.deepcopy(cfg), copy.deepcopy(cfg)
     fewer.train_dataloader.dataset.indices = 4
@@ -168,7 +168,10 @@ def test_a_second_run_leaves_what_is_whole_and_replaces_nothing_unasked(tiny_con
     fewer.train_dataloader.dataset.indices = [1, 2]
     refused('sample 0 is JPEGImages/im00.jpg in it and JPEGImages/im01.jpg in the config', fewer)
     other.train_dataloader.dataset.metainfo.classes = ('ground', 'red', 'green')
-    refused('its classes is', other)
+    refused('its classes differ, first 1: green, not red.\n--overwrite', other)
+    other.train_dataloader.dataset.metainfo.classes = [f'c{i}' for i in range(13)]
+    other.train_dataloader.dataset.metainfo.palette = None
+    refused(r'its classes are ground, green, red; those of the config c0, .*, c7, ... \(13 in all\).\n', other)
     (tmp_path / 'data/JPEGImages/im03.jpg').write_bytes(photo[:-2] + b'more\xff\xd9')
     refused('im03.jpg has changed since it was packed')
     assert path.read_bytes() == before

@@ -160,10 +160,10 @@ def cpu() -> str:
 PAGE = """# The doctor
 
 `tools/doctor.py CONFIG` looks at every file of the training, validation and test datasets of a config, once, in several
-processes; `tools/doctor.py FOLDER` does so for a folder that no config describes. It prints tables for people and lines
-to paste into a config, writes the same as JSON (`--json FILE`), and nothing else. Exit status: 0 nothing to mend, 1
-errors or warnings (`--fail-on error`: errors alone), 2 the data could not be looked at, or FILE could not be written,
-which is seen before the pass.
+processes; `tools/doctor.py FOLDER` does so for a folder that no config describes. It prints tables for people and
+`--cfg-options` to paste behind the commands that name the config, writes the same as JSON (`--json FILE`), and nothing
+else. Exit status: 0 nothing to mend, 1 errors or warnings (`--fail-on error`: errors alone), 2 the data could not be
+looked at, or FILE could not be written, which is seen before the pass.
 
 A pair is read as the config's datasets read it: `label_map`, `reduce_zero_label`, `color_map`, the EXIF orientation,
 wrappers, COCO's instances. A dataset that reads files by transforms or classes of your own is refused, since what is in
@@ -257,7 +257,8 @@ The errors of the copy with all faults:
 - `classes`, of each: `name`, `weights` (`median_freq`, `inverse`), `pixels` and `masks` by split.
 - `findings`, of each kind: `kind`, `severity`, `what`, `count`, `splits`, `remedy`, and `files`, at most 10,000: `file`
   and `text` of each. Bytes of a file name that are not UTF-8 stand as Python reads them (`\\udce9` for E9).
-- `advice`, the lines to paste: `place`, `line`, `why`.
+- `advice`, of each piece: `place` in the config, `line` of Python, `why`, and `options`: the same as KEY=VALUE for
+  `--cfg-options`, empty where it needs more. Of a folder the keys are those of README's config for your own data.
 
 `{command}` makes this page.
 """

@@ -32,11 +32,15 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str]) -> None:
     args = parse_args(argv)
-    from segkit.apis.coco_to_voc import convert
+    from mmengine.logging import MMLogger
 
+    from segkit.apis.coco_to_voc import convert
+    from segkit.engine.console import Console
+
+    MMLogger.get_current_instance().handlers = [Console()]  # what the painting says, as plain lines
     sizes = convert(args.in_dir, args.out_dir, args.splits, args.rule, args.min_pixels, args.cache_dir, args.nproc)
     for split, size in sizes.items():
-        print(f"{size} photos: dict(type='PascalVOCDataset', data_root='{args.out_dir}', "
+        print(f"{size} photo{'s' * (size != 1)}: dict(type='PascalVOCDataset', data_root='{args.out_dir}', "
               f"ann_file='ImageSets/Segmentation/{split}.txt',\n"
               f"    data_prefix=dict(img_path='{split}', seg_map_path='SegmentationClass'))")
 

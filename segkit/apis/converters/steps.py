@@ -90,7 +90,8 @@ def write_masks(masks: Sequence[Mask], read: Reader, palette: Sequence[Sequence[
             written, mended = written + one.written, mended + one.mended
             kept += one.kept
             faults.append(one.faults)
-        print(f'{split}: {written} masks written, {len(masks) - written - sum(map(len, faults))} were there'
+        there = len(masks) - written - sum(map(len, faults))
+        print(f'{split}: {written} mask{"s" * (written != 1)} written, {there} {"was" if there == 1 else "were"} there'
               + (f'; {mended} of the written ones were there with other labels or damaged' if mended else ''),
               flush=True)
     _raise(faults, len(masks))

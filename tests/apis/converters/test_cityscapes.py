@@ -65,8 +65,8 @@ def test_both_sources_lists_and_the_config(tree, through_config, capsys):
     capsys.readouterr()
     convert(str(tree), partial=True, processes=1)
     said = capsys.readouterr().out
-    assert 'label ids: 0 masks written, 1 were there' in said
-    assert 'polygons: 1 masks written, 3 were there; 1 of the written ones' in said
+    assert 'label ids: 0 masks written, 1 was there' in said
+    assert 'polygons: 1 mask written, 3 were there; 1 of the written ones' in said
     assert 'train has 3 instead of 2,975' in said
 
 
