@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from segkit.apis.arguments import Parser, add_common, add_crf, load, started, use_crf
+from segkit.apis.arguments import Parser, add_common, add_crf, crf_first, load, started, use_crf
 from segkit.apis.output_folders import data_folders, refuse_inputs
 from segkit.apis.own_config import is_checkpoint, refuse_no_file
 from segkit.apis.used_overrides import judge_of_test
@@ -65,7 +65,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
 def test(args: argparse.Namespace) -> None:
     """Evaluate what parsed arguments say."""
-    cfg = load(args, judge=judge_of_test(args.tta))
+    cfg = load(args, prepare=crf_first(args), judge=judge_of_test(args.tta))
     from segkit.checkpoint import fetch
     from segkit.engine import SegRunner
     from segkit.engine.environment import leave_process_group
