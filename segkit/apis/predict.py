@@ -16,7 +16,7 @@ from segkit.apis.arguments import (
     started,
     use_crf,
 )
-from segkit.apis.output_folders import refuse_inputs
+from segkit.apis.output_folders import refuse_file, refuse_inputs
 from segkit.apis.own_config import CHECKPOINTS, CONFIGS, is_checkpoint, is_exported, refuse_no_file, stored_config
 from segkit.apis.used_overrides import judge_of_prediction
 from segkit.errors import ConfigError, DataError
@@ -96,6 +96,7 @@ def predict(args: argparse.Namespace) -> None:
         require_device(args.device)
     images = list_inputs(args.source)
     refuse_inputs('--out-dir', args.out_dir, {Path(path).parent for path in images})
+    refuse_file('--out-dir', args.out_dir)
     stems = [Path(path).stem for path in images]
     if is_exported(args.checkpoint):
         if args.crf:

@@ -1,12 +1,13 @@
 """The body of tools/test.py."""
 import argparse
 import copy
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from segkit.apis.arguments import Parser, add_common, add_crf, crf_first, load, started, use_crf
-from segkit.apis.output_folders import data_folders, refuse_inputs
+from segkit.apis.output_folders import data_folders, refuse_file, refuse_inputs, refuse_other_content
 from segkit.apis.own_config import is_checkpoint, refuse_no_file
 from segkit.apis.used_overrides import judge_of_test
 
@@ -95,6 +96,9 @@ def prepare(cfg: 'Config', args: argparse.Namespace) -> None:
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
                 'val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
+    for option, folder in (('--out', args.out), ('--show-dir', args.show_dir)):
+        if folder:
+            refuse_file(option, folder)
     if args.out:
         if Path(args.out).suffix.lower() in RESULT_FILES:
             raise ConfigError(f'--out {args.out}: expected a folder, which gets each prediction as palette PNG.\n'
@@ -104,6 +108,8 @@ def prepare(cfg: 'Config', args: argparse.Namespace) -> None:
         metrics[0].output_dir = args.out
     if args.save_probs:
         refuse_inputs('--save-probs', args.save_probs, data_folders(cfg, 'test'))
+        if int(os.environ.get('RANK', 0)) == 0:  # the others may look when it has begun to write
+            refuse_other_content('--save-probs', args.save_probs)
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []),
                             dict(type='SaveProbabilitiesHook', out_dir=args.save_probs)]
     if args.crf:

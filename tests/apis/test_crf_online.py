@@ -44,13 +44,14 @@ def masks(folder):
     return {path.name: np.array(Image.open(path)) for path in sorted(folder.glob('*.png'))}
 
 
-def test_online_is_offline(varied, tmp_path):
+def test_online_is_offline(varied, tmp_path, capsys):
     """test.py with a CRF gives the masks of crf.py over what test.py saves; with and without views."""
     config, checkpoint = varied
     for views in ([], ['--tta']):
         out = tmp_path / f'out{len(views)}'
         test.main([str(config), str(checkpoint), '--work-dir', str(out), '--out', str(out / 'online'), *views,
                    '--save-probs', str(out / 'probs'), '--cfg-options', CRF])
+        assert f'probabilities of 5 photos saved in {out / "probs"}: ' in capsys.readouterr().out
         scores = refine_folder(str(out / 'probs'), None, str(out / 'offline'), values=VALUES, processes=1)
         online, offline = masks(out / 'online'), masks(out / 'offline')
         assert len(online) == 5 and online.keys() == offline.keys()

@@ -35,7 +35,7 @@ def test_the_source_that_takes_a_file_is_named(tmp_path, given, keys, takes):
 
 
 @pytest.mark.parametrize('meta, words', [
-    (dict(segkit_version='0.1.0', imported_from='smp', config_json='{}'), r"already \(imported from smp\)\.\nUse it as"),
+    (dict(segkit_version='0.1.0', imported_from='smp', config_json='{}'), r"already \(imported from smp\)\.\nUse it"),
     (dict(segkit_version='0.1.0', config_json='{}'), r"segkit's already\.\nUse it as it is: .*predict.py photo.jpg"),
     (dict(segkit_version='0.1.0', imported_from='torchvision', backbone='{}'), r"(?s)torchvision.*init_cfg=dict"),
 ])
