@@ -52,8 +52,8 @@ def refuse_other_content(option: str, folder: Union[str, Path]) -> None:
     there = sorted(one.name for one in path.iterdir()) if path.is_dir() else []
     saved = [name for name in there if name.endswith('.npy')]
     if saved:
-        raise ConfigError(f'{option} {folder} holds probabilities already, such as {saved[0]}, which would be taken for '
-                          'those of this test.\nName another folder, or remove them.')
+        raise ConfigError(f'{option} {folder} holds probabilities already, such as {saved[0]}, which would be taken '
+                          'for those of this test.\nName another folder, or remove them.')
     other = next((name for name in there if name != INDEX  # ours is left by a test that was stopped early
                   or '"ways"' not in (path / name).read_text(errors='replace')), None)
     if other:
