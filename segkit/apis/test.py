@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 from segkit.apis.arguments import Parser, add_common, add_crf, crf_first, load, started, use_crf
 from segkit.apis.output_folders import data_folders, refuse_file, refuse_inputs, refuse_other_content
-from segkit.apis.own_config import is_checkpoint, refuse_no_file
+from segkit.apis.own_config import is_checkpoint, is_exported, refuse_no_file
 from segkit.apis.used_overrides import judge_of_test
 
 if TYPE_CHECKING:
@@ -53,10 +53,15 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
     Raises:
         ConfigError: If a config stands alone.
-        CheckpointError: If the checkpoint is a folder, or the file of a hash.
+        CheckpointError: If the checkpoint is a folder, the file of a hash, or an exported network.
     """
     args = parser().parse_intermixed_args(argv)  # options may stand between the two files
     refuse_no_file(args.checkpoint)
+    if is_exported(args.checkpoint):
+        from segkit.errors import CheckpointError
+        raise CheckpointError(f'{args.checkpoint} is an exported network, which test.py does not run; a checkpoint was '
+                              'expected.\nTest the checkpoint that it was made of: the export compared both on photos. '
+                              'predict.py runs exported files.')
     if args.config is None and not is_checkpoint(args.checkpoint):
         from segkit.errors import ConfigError
         raise ConfigError(f'{args.checkpoint} stands alone and is no checkpoint (.pth).\n'

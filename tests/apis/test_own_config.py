@@ -97,6 +97,12 @@ def test_config_alone_is_said(trained, capsys):
     assert 'tiny.py stands alone and is no checkpoint' in error and 'CONFIG CHECKPOINT' in error
 
 
+@pytest.mark.parametrize('config', [[], ['c.py']])
+def test_an_exported_file_is_not_tested(config):
+    with pytest.raises(CheckpointError, match='x.onnx is an exported network.*\n.*checkpoint that it was made of'):
+        testing.parse([*config, 'x.onnx'])
+
+
 def test_predictions_are_those_with_the_config_file(trained, tmp_path, capsys):
     config, checkpoint = trained
     photos = str(tmp_path / 'data/JPEGImages')
