@@ -151,6 +151,17 @@ def test_checkpoint_without_a_config_to_read_says_what_to_do(tmp_path, monkeypat
     assert not (tmp_path / 'it_ran').exists()
 
 
+@pytest.mark.parametrize('keys, source', [
+    (('backbone.features.0.0.weight', 'head.image_pooling.0.weight', 'head.logits.weight'), 'mobilenet-v2-pool'),
+    (('backbone.conv1.weight', 'decode_head.conv_seg.weight'), None),  # MMSegmentation's, or ours
+])
+def test_another_project_s_weights_are_named_at_once(tmp_path, keys, source):
+    torch.save(dict.fromkeys(keys, torch.zeros(1)), tmp_path / 'raw.pth')
+    with pytest.raises(CheckpointError, match='raw.pth holds no config') as error:
+        init_model(str(tmp_path / 'raw.pth'), device='cpu')
+    assert (f'import_weights.py {source} {tmp_path / "raw.pth"} raw_segkit.pth' in str(error.value)) == bool(source)
+
+
 def test_custom_imports_run_where_the_flag_is_typed(trained, tmp_path, monkeypatch, capsys):
     _, checkpoint = trained
     (tmp_path / 'own_head.py').write_text(

@@ -34,7 +34,7 @@ def takers(weights: Mapping[str, Tensor]) -> list[str]:
     for source, module in SOURCES.items():
         try:
             plan = module.plan(weights)
-        except (CheckpointError, LookupError):  # a plan may look at a key that this file has not
+        except (CheckpointError, LookupError, TypeError):  # a key that this file has not, or a scalar in its place
             continue
         names = {plan.name_of(key) for key in weights if not plan.reason_of(key)}
         if plan.backbone:  # most of these take any key by its own name
