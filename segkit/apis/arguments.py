@@ -78,7 +78,22 @@ def add_crf(parser: argparse.ArgumentParser) -> None:
     """Add the option that lets a dense CRF decide the classes."""
     parser.add_argument('--crf', action='store_true',
                         help="decide the classes by a dense CRF over the photo: model.test_cfg.crf of the config, or "
-                        "dict(type='DenseCRF') with the values of DeepLabV2 (default: only where the config has one)")
+                        "dict(type='DenseCRF') with the values of DeepLabV2, each to be changed by --cfg-options "
+                        "model.test_cfg.crf.bi_xy_std=49 (default: only where the config has one)")
+
+
+def crf_first(args: argparse.Namespace) -> Optional[Callable[['Config'], None]]:
+    """``prepare`` of ``load_config``: with --crf, overrides of the CRF's values find one to change."""
+    if not (args.crf and any(one.startswith('model.test_cfg.crf.') for one in args.cfg_options)):
+        return None
+
+    def prepare(cfg: 'Config') -> None:
+        model = cfg.get('model')
+        test_cfg = model.get('test_cfg') or {} if isinstance(model, dict) else None
+        if isinstance(test_cfg, dict) and test_cfg.get('crf') is None:
+            model.test_cfg = dict(test_cfg, crf=dict(type='DenseCRF'))
+
+    return prepare
 
 
 def use_crf(cfg: 'Config') -> None:

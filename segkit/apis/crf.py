@@ -10,7 +10,17 @@ import numpy as np
 import torch
 
 from segkit.apis.arguments import say
-from segkit.apis.crf_inputs import Index, Piece, Reading, is_there, pieces_of, read_index, read_probabilities, state_of
+from segkit.apis.crf_inputs import (
+    Index,
+    Piece,
+    Reading,
+    is_there,
+    pieces_of,
+    read_index,
+    read_probabilities,
+    refuse_other_order,
+    state_of,
+)
 from segkit.apis.output_folders import refuse_inputs
 from segkit.datasets.parallel import map_in_order, process_count
 from segkit.datasets.progress import show_progress
@@ -20,6 +30,7 @@ from segkit.errors import ConfigError, DataError, SegkitError
 from segkit.evaluation.palette_png import write_palette_png
 from segkit.evaluation.report import class_scores, image_scores
 from segkit.models.postprocess import DenseCRF
+from segkit.models.postprocess.dense_crf import check_inputs
 from segkit.palette import color_map
 
 SCORES = ('mIoU', 'aAcc', 'mAcc')
@@ -67,6 +78,7 @@ def refine_folder(probabilities: str, photos: Optional[str], out: str, masks: Op
     if threshold is not None:
         _refuse_threshold(threshold, pieces[0].probabilities)
     settings = dict(crf=str(crf), probabilities=os.path.realpath(probabilities), threshold=threshold)
+    _read(pieces[0])  # what is wrong with every file is said before OUT is made
     kept = _start(Path(out), settings, pieces)
     bar = show_progress(range(len(pieces)), 'photos')
     totals, rows = [0, 0], ['photo,without,with\n']
@@ -173,12 +185,13 @@ def _refine(piece: Piece, crf: DenseCRF, ignore_index: int, threshold: Optional[
     """Confusion matrices (K, K) without and with the CRF, if the piece is scored."""
     if not alone:
         torch.set_num_threads(1)  # the processes share the cores
-    scores = torch.from_numpy(read_probabilities(piece.probabilities))
     if os.path.isfile(piece.out):
+        scores = torch.from_numpy(read_probabilities(piece.probabilities))
         refined = decode_mask(read_bytes(piece.out), piece.out)
     else:
+        scores, photo = _read(piece)
         try:
-            refined = _classes(crf(scores, piece.reading.photo(piece.photo)), threshold)
+            refined = _classes(crf(scores, photo), threshold)
         except SegkitError as error:
             raise type(error)(f'{piece.probabilities} with {piece.photo}:\n{error}') from None
         write_palette_png(piece.out, refined, color_map(len(scores)))
@@ -186,6 +199,21 @@ def _refine(piece: Piece, crf: DenseCRF, ignore_index: int, threshold: Optional[
         return []
     label, without = piece.reading.labels(piece.mask), _classes(scores, threshold)
     return [_counts(one, label, len(scores), ignore_index, piece.mask) for one in (without, refined)]
+
+
+def _read(piece: Piece) -> tuple[torch.Tensor, np.ndarray]:
+    """Probabilities (K, H, W) and photo (H, W, 3) that fit each other.
+
+    Raises:
+        DataError: If they do not.
+    """
+    scores, photo = read_probabilities(piece.probabilities), piece.reading.photo(piece.photo)
+    refuse_other_order(piece.probabilities, scores.shape, photo)
+    try:
+        check_inputs(torch.from_numpy(scores), photo)
+    except DataError as error:
+        raise DataError(f'{piece.probabilities} with {piece.photo}:\n{error}') from None
+    return torch.from_numpy(scores), photo
 
 
 def _classes(probabilities: torch.Tensor, threshold: Optional[float]) -> np.ndarray:

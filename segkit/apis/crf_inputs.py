@@ -1,7 +1,8 @@
 """What crf.py reads: probabilities, what the test that saved them says of them, and the photo and mask of each."""
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Optional
 
@@ -88,7 +89,8 @@ def pieces_of(probabilities: str, photos: Optional[str], masks: Optional[str], o
     Args:
         probabilities: Folder of NAME.npy or NAME.npz.
         photos: Folder of the photos, of the same names; of an index's, the end of each one's path is looked for below
-            it, the longest one first. None takes the photos where the index has them.
+            it, the longest one first, and then the only file of its name. None takes the photos where the index has
+            them.
         masks: The same for masks NAME.png; None takes those of the index, which may not be there any more.
         out: Folder of the refined masks.
         index: Of the probabilities.
@@ -97,6 +99,7 @@ def pieces_of(probabilities: str, photos: Optional[str], masks: Optional[str], o
     Raises:
         DataError: If files are missing, or it is not clear which belong together.
     """
+    _files_below.cache_clear()  # files may have moved since the last call
     for folder in filter(None, (probabilities, photos, masks)):
         if not os.path.isdir(folder):
             raise DataError(f'There is no folder {folder}.')
@@ -158,16 +161,39 @@ def _photo_of(path: str, fitting: list[str], photos: str) -> str:
 def _recorded_photo(path: str, recorded: str, photos: Optional[str]) -> str:
     found = recorded if photos is None else _below(photos, recorded)
     if found is None or not is_there(found):
+        name = PurePosixPath(recorded).name
+        several = [] if photos is None else _files_below(photos).get(name, [])
+        if len(several) > 1:
+            raise DataError(f'{path}: its photo {recorded} may be any of {len(several)} files of that name below '
+                            f'{photos}, such as {several[0]}.\nName a folder that holds one of them alone.')
         raise DataError(f'{path}: its photo {recorded} is not {f"below {photos}" if photos else "there any more"}.\n'
                         'Name the folder that it is in now: crf.py PROBABILITIES PHOTOS OUT.')
     return found
 
 
 def _below(folder: str, recorded: str) -> Optional[str]:
-    """The file below a folder whose path ends as the recorded one does, by the longest such end."""
+    """The file below a folder whose path ends as the recorded one does, by the longest such end.
+
+    Where no path below it ends so, the one file of that name that lies anywhere below it.
+    """
     parts = PurePosixPath(recorded).parts
     ends = (os.path.join(folder, *parts[i:]) for i in range(1, len(parts)))
-    return next(filter(os.path.isfile, ends), None)
+    found = next(filter(os.path.isfile, ends), None)
+    if found is not None:
+        return found
+    named = _files_below(folder).get(parts[-1], [])
+    return named[0] if len(named) == 1 else None
+
+
+@lru_cache(maxsize=2)
+def _files_below(folder: str) -> dict[str, list[str]]:
+    """Name to the paths of the files of that name, in all folders below one; walked once for many of them."""
+    found: dict[str, list[str]] = {}
+    for where, folders, names in os.walk(folder):
+        folders.sort()
+        for name in names:
+            found.setdefault(name, []).append(os.path.join(where, name))
+    return found
 
 
 def state_of(path: str) -> list[int]:
@@ -194,8 +220,30 @@ def read_probabilities(path: str) -> np.ndarray:
                 raise DataError(f'{path}: expected one array; it holds {", ".join(arrays) or "none"}.')
             found = next(iter(arrays.values()))
     except (ValueError, EOFError, OSError) as error:
-        raise DataError(f'{path} cannot be read as an array: {str(error).splitlines()[0]}') from error
+        if 'Object arrays' in str(error):
+            raise DataError(f'{path} holds Python objects, which are not read; expected one array of numbers (K, H, W).'
+                            '\nSave each photo by itself: numpy.save(NAME.npy, probabilities.astype(numpy.float16)).'
+                            ) from None
+        reason = str(error).splitlines()[0]
+        if 'allow_pickle' in reason:  # numpy's advice would let the file run code
+            reason = 'it is no file of numpy.save or numpy.savez.'
+        raise DataError(f'{path} cannot be read as an array: {reason}') from error
     if found.ndim != 3 or len(found) < 2 or found.dtype.kind != 'f':
         raise DataError(f'{path}: expected probabilities (K, H, W) of 2 classes or more, in floating point; got '
                         f'{found.dtype} of shape {found.shape}.')
+    broken = int(np.count_nonzero(~np.isfinite(found)))
+    if broken:
+        raise DataError(f'{path} holds {broken:,} values of {found.size:,} that are NaN or infinite.\nThe network that '
+                        'made them gave no finite scores there; a float16 above 65504 is infinite too.')
     return found.astype(np.float32)
+
+
+def refuse_other_order(path: str, shape: Sequence[int], photo: np.ndarray) -> None:
+    """Refuse probabilities (H, W, K), which fit a photo (H, W, 3) once they are transposed.
+
+    Raises:
+        DataError: Saying how.
+    """
+    if tuple(shape[1:]) != photo.shape[:2] == tuple(shape[:2]):
+        raise DataError(f'{path}: expected probabilities (K, H, W); got {tuple(shape)}, which is (H, W, K) of its '
+                        'photo.\nSave them transposed: probabilities.transpose(2, 0, 1).')

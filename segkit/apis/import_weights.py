@@ -93,11 +93,12 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
     if Path(out).exists() and Path(file).exists() and Path(out).samefile(file):
         raise ConfigError(f'{out} is the file that is read, which would be lost.\nName another one for the checkpoint.')
     content = read(file)
+    refuse_own(content, file)
     weights = state_dict_of(content, file)
     try:
         plan = SOURCES[source].plan(weights)
     except CheckpointError as error:
-        raise CheckpointError(f'{file}: {error}') from None
+        raise CheckpointError(with_takers(f'{file}: {error}', source, weights)) from None
     for option, value in (('--config', config), ('--classes', classes)):
         if plan.backbone and value:
             raise ConfigError(f'{option}: {file} is {plan.what}, a backbone alone; leave {option} out.')
@@ -109,7 +110,10 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
     if config and plan.config:
         refuse_other_function(plan, cfg, load_config(str(CONFIGS / plan.config), dict(plan.changes), say=quiet), file,
                               config)
-    names = renamed(plan, weights, model, file)
+    try:
+        names = renamed(plan, weights, model, file)
+    except CheckpointError as error:
+        raise CheckpointError(with_takers(str(error), source, weights)) from None
     state = {ours: plan.value(theirs, weights[theirs]) for theirs, ours in names.items()}
     load_weights(model, state, source=file)
     model.eval()
@@ -133,6 +137,31 @@ def import_weights(source: str, file: str, out: str, config: Optional[str] = Non
            'folded' if folded(state) else ''))
     if plan.backbone:
         say(backbone_line(plan, out))
+
+
+def refuse_own(content: Mapping, file: str) -> None:
+    """Refuse a checkpoint of segkit's, which has its config or, of a backbone alone, what builds it.
+
+    Raises:
+        CheckpointError: Saying how it is used.
+    """
+    meta = content.get('meta')
+    if not isinstance(meta, Mapping) or 'segkit_version' not in meta or not {'config_json', 'backbone'} & set(meta):
+        return
+    use = (f'python tools/predict.py photo.jpg {file}' if 'config_json' in meta else
+           f"init_cfg=dict(type='Pretrained', checkpoint='{file}') of a backbone")
+    origin = f' (imported from {meta["imported_from"]})' if meta.get('imported_from') else ''
+    raise CheckpointError(f"{file} is a checkpoint of segkit's already{origin}.\nUse it as it is: {use}")
+
+
+def with_takers(message: str, source: str, weights: Mapping[str, 'Tensor']) -> str:
+    """A message about a file that is not the source's, with the sources that would take it, if there are some."""
+    from segkit.apis.importers import takers
+    others = [other for other in takers(weights) if other != source]
+    if not others:
+        return message
+    lines = [line for line in message.splitlines() if not line.startswith('It is ')]
+    return '\n'.join([*lines[:3], f'Its keys are those of SOURCE {" or ".join(others)}: name that one.'])
 
 
 def read(file: str) -> dict:

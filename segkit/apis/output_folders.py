@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 
+INDEX = 'index.json'  # what SaveProbabilitiesHook writes beside the probabilities
+
+
 def refuse_inputs(option: str, folder: Union[str, Path], inputs: Iterable[Path]) -> None:
     """Refuse to write where is read from: what is written would be taken for images or replace masks.
 
@@ -24,6 +27,38 @@ def refuse_inputs(option: str, folder: Union[str, Path], inputs: Iterable[Path])
         if Path(folder).expanduser().resolve() == Path(one).expanduser().resolve():
             raise ConfigError(f'{option} {folder} is a folder that is read from ({one}): later runs would take what '
                               'is written there for images or masks.\nGive another folder.')
+
+
+def refuse_file(option: str, folder: Union[str, Path]) -> None:
+    """Refuse a file where a folder is written to, before anything is built.
+
+    Raises:
+        ConfigError: Naming the option and the file.
+    """
+    path = Path(folder).expanduser()
+    path = next(one for one in (path, *path.absolute().parents) if one.exists())
+    if not path.is_dir():
+        raise ConfigError(f'{option} {folder}: {path} is a file; a folder was expected there.\nGive another one.')
+
+
+def refuse_other_content(option: str, folder: Union[str, Path]) -> None:
+    """Refuse a folder for probabilities that holds something else, or probabilities already.
+
+    Raises:
+        ConfigError: Naming one of the files.
+    """
+    refuse_file(option, folder)
+    path = Path(folder).expanduser()
+    there = sorted(one.name for one in path.iterdir()) if path.is_dir() else []
+    saved = [name for name in there if name.endswith('.npy')]
+    if saved:
+        raise ConfigError(f'{option} {folder} holds probabilities already, such as {saved[0]}, which would be taken '
+                          'for those of this test.\nName another folder, or remove them.')
+    other = next((name for name in there if name != INDEX  # ours is left by a test that was stopped early
+                  or '"ways"' not in (path / name).read_text(errors='replace')), None)
+    if other:
+        raise ConfigError(f'{option} {folder} holds something else, such as {other}.\nThe probabilities need a folder '
+                          'of their own: name a new one.')
 
 
 def data_folders(cfg: 'Config', split: str) -> set[Path]:

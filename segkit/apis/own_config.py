@@ -1,5 +1,6 @@
 """The config that a checkpoint holds, so that test.py, predict.py and init_model need that one file."""
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -67,10 +68,13 @@ def stored_config(checkpoint: Union[str, Path]) -> 'StoredConfig':
     from segkit.checkpoint import load_file, trusts
     from segkit.config import StoredConfig
 
-    meta = load_file(checkpoint).get('meta')
+    content = load_file(checkpoint)
+    meta = content.get('meta')
     meta = meta if isinstance(meta, dict) else {}
     text = meta.get('config_json')
     if text is None:
+        if not meta.get('cfg'):
+            _refuse_foreign(content, str(checkpoint))
         what = ('holds its config as Python text (meta.cfg), which would have to be run' if meta.get('cfg') else
                 'holds no config')
         raise CheckpointError(f'{checkpoint} {what}; segkit reads configs of checkpoints from meta.config_json only.\n'
@@ -80,6 +84,26 @@ def stored_config(checkpoint: Union[str, Path]) -> 'StoredConfig':
         raise CheckpointError(f'{checkpoint}: meta.config_json is not the JSON text of a config.\n'
                               f'Give the config file before the checkpoint: CONFIG {checkpoint}')
     return StoredConfig(values, str(checkpoint), trusts())
+
+
+def _refuse_foreign(content: Mapping, checkpoint: str) -> None:
+    """Refuse another project's weights, which no config file would make fit, with the tool that reads them.
+
+    Raises:
+        CheckpointError: Naming their source.
+    """
+    from segkit.apis.importers import takers
+    from segkit.checkpoint import state_dict_of
+    try:
+        sources = takers(state_dict_of(content, checkpoint))
+    except (CheckpointError, AttributeError):  # no weights, or keys that are no text: what reads them says so
+        return
+    sources = [source for source in sources if source != 'mmsegmentation']  # whose files fit as they are
+    if sources:
+        name = Path(checkpoint).stem
+        raise CheckpointError(f'{checkpoint} holds no config, and its keys are those of another project: '
+                              f'{" or ".join(sources)}.\nMake a checkpoint of it: python '
+                              f'tools/model_converters/import_weights.py {sources[0]} {checkpoint} {name}_segkit.pth')
 
 
 def _values(text: Any) -> Optional[dict]:

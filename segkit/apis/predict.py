@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from segkit.apis.arguments import Parser, add_cfg_options, add_crf, add_unsafe_load, started, use_crf
-from segkit.apis.output_folders import refuse_inputs
+from segkit.apis.arguments import (
+    Parser,
+    add_cfg_options,
+    add_crf,
+    add_unsafe_load,
+    crf_first,
+    started,
+    use_crf,
+)
+from segkit.apis.output_folders import refuse_file, refuse_inputs
 from segkit.apis.own_config import CHECKPOINTS, CONFIGS, is_checkpoint, is_exported, refuse_no_file, stored_config
 from segkit.apis.used_overrides import judge_of_prediction
 from segkit.errors import ConfigError, DataError
@@ -22,7 +30,7 @@ EXAMPLE = """example:
   python tools/predict.py photo.jpg runs/a/best_mIoU.pth      (the config in the checkpoint; .safetensors too)
   python tools/predict.py photos/ model.onnx                  (a file of tools/export.py)
 For each image DIR gets NAME_overlay.jpg (classes over the photo, with a legend), NAME_mask.png (class indices as
-palette PNG) and NAME.json (share of the area of each class).
+palette PNG) and NAME.json (share of the area of each class, and the values of a CRF that decided them).
 """
 
 
@@ -88,6 +96,7 @@ def predict(args: argparse.Namespace) -> None:
         require_device(args.device)
     images = list_inputs(args.source)
     refuse_inputs('--out-dir', args.out_dir, {Path(path).parent for path in images})
+    refuse_file('--out-dir', args.out_dir)
     stems = [Path(path).stem for path in images]
     if is_exported(args.checkpoint):
         if args.crf:
@@ -96,11 +105,14 @@ def predict(args: argparse.Namespace) -> None:
         model = init_model(args.config, args.checkpoint, args.device, args.cfg_options)
     else:
         cfg = load_config(args.config or stored_config(args.checkpoint), args.cfg_options,
-                          judge=judge_of_prediction)
+                          prepare=crf_first(args), judge=judge_of_prediction)
         if args.crf:
             use_crf(cfg)
         model = init_model(cfg, args.checkpoint, args.device)
     inferencer = MMSegInferencer(model)
+    crf = getattr(model, 'crf', None)  # asked for here, in the config, or in a file of export.py
+    if crf is not None:
+        print(f'{crf} decides the classes (docs/crf.md)', flush=True)
     out, unreadable = Path(args.out_dir), []
     for done, path in enumerate(images, 1):
         try:
@@ -116,7 +128,7 @@ def predict(args: argparse.Namespace) -> None:
         shares = shares_of(mask, inferencer.visualizer.classes)
         stem.with_name(stem.name + '.json').write_text(json.dumps(dict(
             image=str(path), size=dict(height=mask.shape[0], width=mask.shape[1]), checkpoint=args.checkpoint,
-            share=shares), indent=1))
+            **({} if crf is None else dict(crf=str(crf))), share=shares), indent=1))
         text = ', '.join(f'{name} {share:.1%}' for name, share in list(shares.items())[:5])
         _say(done, len(images), f'{os.path.basename(path)}: {text}', keep=len(images) == 1)
     print(f'{len(images) - len(unreadable)} of {len(images)} images predicted, see {out}')

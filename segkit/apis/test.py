@@ -1,13 +1,14 @@
 """The body of tools/test.py."""
 import argparse
 import copy
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from segkit.apis.arguments import Parser, add_common, add_crf, load, started, use_crf
-from segkit.apis.output_folders import data_folders, refuse_inputs
-from segkit.apis.own_config import is_checkpoint, refuse_no_file
+from segkit.apis.arguments import Parser, add_common, add_crf, crf_first, load, started, use_crf
+from segkit.apis.output_folders import data_folders, refuse_file, refuse_inputs, refuse_other_content
+from segkit.apis.own_config import is_checkpoint, is_exported, refuse_no_file
 from segkit.apis.used_overrides import judge_of_test
 
 if TYPE_CHECKING:
@@ -52,10 +53,15 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
     Raises:
         ConfigError: If a config stands alone.
-        CheckpointError: If the checkpoint is a folder, or the file of a hash.
+        CheckpointError: If the checkpoint is a folder, the file of a hash, or an exported network.
     """
     args = parser().parse_intermixed_args(argv)  # options may stand between the two files
     refuse_no_file(args.checkpoint)
+    if is_exported(args.checkpoint):
+        from segkit.errors import CheckpointError
+        raise CheckpointError(f'{args.checkpoint} is an exported network, which test.py does not run; a checkpoint was '
+                              'expected.\nTest the checkpoint that it was made of: the export compared both on photos. '
+                              'predict.py runs exported files.')
     if args.config is None and not is_checkpoint(args.checkpoint):
         from segkit.errors import ConfigError
         raise ConfigError(f'{args.checkpoint} stands alone and is no checkpoint (.pth).\n'
@@ -65,7 +71,7 @@ def parse(argv: Optional[Sequence[str]]) -> argparse.Namespace:
 
 def test(args: argparse.Namespace) -> None:
     """Evaluate what parsed arguments say."""
-    cfg = load(args, judge=judge_of_test(args.tta))
+    cfg = load(args, prepare=crf_first(args), judge=judge_of_test(args.tta))
     from segkit.checkpoint import fetch
     from segkit.engine import SegRunner
     from segkit.engine.environment import leave_process_group
@@ -95,6 +101,9 @@ def prepare(cfg: 'Config', args: argparse.Namespace) -> None:
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
                 'val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
+    for option, folder in (('--out', args.out), ('--show-dir', args.show_dir)):
+        if folder:
+            refuse_file(option, folder)
     if args.out:
         if Path(args.out).suffix.lower() in RESULT_FILES:
             raise ConfigError(f'--out {args.out}: expected a folder, which gets each prediction as palette PNG.\n'
@@ -104,6 +113,8 @@ def prepare(cfg: 'Config', args: argparse.Namespace) -> None:
         metrics[0].output_dir = args.out
     if args.save_probs:
         refuse_inputs('--save-probs', args.save_probs, data_folders(cfg, 'test'))
+        if int(os.environ.get('RANK', 0)) == 0:  # the others may look when it has begun to write
+            refuse_other_content('--save-probs', args.save_probs)
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []),
                             dict(type='SaveProbabilitiesHook', out_dir=args.save_probs)]
     if args.crf:

@@ -1,4 +1,4 @@
-"""What a file is that is no checkpoint, told from its first bytes."""
+"""What a file is that is no checkpoint, told from its first bytes, or by the name of an exported one."""
 import zipfile
 from pathlib import Path
 from typing import Optional
@@ -17,6 +17,8 @@ STARTS = (
     (b'\xff\xd8\xff', 'a JPEG image.\nA file written by torch.save was expected.'),
     (b'\x89PNG', 'a PNG image.\nA file written by torch.save was expected.'),
 )
+EXPORTED = ('an exported network (tools/export.py), not a checkpoint; predict.py and init_model run it.\n'
+            'Give the checkpoint that it was made of.')
 TORCHSCRIPT = ("a TorchScript archive: a program, not weights.\nWrite its weights: "
                "torch.save(torch.jit.load('{path}').state_dict(), 'weights.pth')\n"
                'torch.jit.load runs the program, so do this with files you trust only.')
@@ -32,6 +34,8 @@ def describe(path: Path) -> Optional[str]:
         start = file.read(64)
     if not start:
         return 'an empty file (0 bytes).\nCopy or download it again.'
+    if path.suffix.lower() in ('.onnx', '.pt2'):
+        return EXPORTED
     known = next((text for bytes_, text in STARTS if start.startswith(bytes_)), None)
     if path.suffix == '.safetensors' and start.startswith((b'PK', b'\x80\x02')):  # torch.load goes by the name too
         return f'a file of torch.save under the name of another format.\nRename it: {path.stem}.pth'

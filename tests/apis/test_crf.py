@@ -212,6 +212,17 @@ def test_files_that_do_not_fit(saved, harm, message):
         refine(saved, masks=str(saved / 'masks'), processes=1)
 
 
+@pytest.mark.parametrize('change, message', [
+    (lambda found: found.transpose(1, 2, 0), r'p0.npy: .*is \(H, W, K\) of its photo.\nSave them transposed'),
+    (lambda found: 9 * found, '(?s)p0.npy with .*p0.png:.*softmax'),
+])
+def test_out_is_not_made_where_the_first_file_cannot_be_used(saved, change, message):
+    np.save(saved / 'probs/p0.npy', change(np.load(saved / 'probs/p0.npy')))
+    with pytest.raises(DataError, match=message):
+        refine(saved, processes=1)
+    assert not (saved / 'out').exists()
+
+
 def test_folders_that_cannot_be(saved):
     (saved / 'empty').mkdir()
     with pytest.raises(DataError, match='There is no folder'):

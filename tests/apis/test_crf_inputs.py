@@ -69,6 +69,17 @@ def test_the_longest_end_of_a_path_wins(folder):
     assert found(folder, str(folder))[0].photo == str(folder / 'city/a.jpg')
 
 
+def test_the_only_file_of_a_name_is_found_in_any_folder(folder, tmp_path):
+    for name in ('one', 'two'):
+        (tmp_path / f'moved/{name}/deep').mkdir(parents=True)
+    (folder / 'a.jpg').rename(tmp_path / 'moved/two/deep/a.jpg')
+    moved = str(tmp_path / 'moved')
+    assert found(folder, moved)[0].photo == str(tmp_path / 'moved/two/deep/a.jpg')
+    (tmp_path / 'moved/one/a.jpg').write_bytes(b'')
+    with pytest.raises(DataError, match='may be any of 2 files of that name below .*moved, such as .*one/a.jpg'):
+        found(folder, moved)
+
+
 def test_the_state_of_a_packed_record_is_that_of_its_pack(tmp_path):
     (tmp_path / 'a.lmdb').write_bytes(b'123')
     assert state_of(f'packed://{tmp_path}/a.lmdb#0/image/x.jpg') == state_of(str(tmp_path / 'a.lmdb'))
@@ -82,3 +93,14 @@ def test_an_npz_file_of_one_array(tmp_path):
     assert np.array_equal(read_probabilities(str(tmp_path / 'one.npz')), found.astype(np.float32))
     with pytest.raises(DataError, match='two.npz: expected one array; it holds a, b'):
         read_probabilities(str(tmp_path / 'two.npz'))
+
+
+@pytest.mark.parametrize('content, message', [
+    (np.array([0.5, None]), r'(?s)x.npy holds Python objects.*expected one array of numbers \(K, H, W\)'),
+    (np.array([[[0.5, np.nan]], [[0.5, np.inf]]]), 'x.npy holds 2 values of 4 that are NaN or infinite'),
+])
+def test_arrays_that_are_no_probabilities(tmp_path, content, message):
+    np.save(tmp_path / 'x.npy', content)
+    with pytest.raises(DataError, match=message) as error:
+        read_probabilities(str(tmp_path / 'x.npy'))
+    assert 'allow_pickle' not in str(error.value)

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 
 from segkit.apis import predict, test, test_modes
+from segkit.apis.arguments import crf_first
 from segkit.apis.cli import run
 from segkit.apis.crf import refine_folder
 from segkit.apis.inference import inference_model, init_model
@@ -43,13 +44,14 @@ def masks(folder):
     return {path.name: np.array(Image.open(path)) for path in sorted(folder.glob('*.png'))}
 
 
-def test_online_is_offline(varied, tmp_path):
+def test_online_is_offline(varied, tmp_path, capsys):
     """test.py with a CRF gives the masks of crf.py over what test.py saves; with and without views."""
     config, checkpoint = varied
     for views in ([], ['--tta']):
         out = tmp_path / f'out{len(views)}'
         test.main([str(config), str(checkpoint), '--work-dir', str(out), '--out', str(out / 'online'), *views,
                    '--save-probs', str(out / 'probs'), '--cfg-options', CRF])
+        assert f'probabilities of 5 photos saved in {out / "probs"}: ' in capsys.readouterr().out
         scores = refine_folder(str(out / 'probs'), None, str(out / 'offline'), values=VALUES, processes=1)
         online, offline = masks(out / 'online'), masks(out / 'offline')
         assert len(online) == 5 and online.keys() == offline.keys()
@@ -146,6 +148,23 @@ def test_the_flag_is_the_usual_one(varied, tmp_path):
     predict.main([str(tmp_path / 'data/JPEGImages/im07.jpg'), str(config), str(checkpoint), '--out-dir',
                   str(tmp_path / 'own'), '--crf', '--cfg-options', CRF])  # the config's own one stays
     assert not np.array_equal(np.array(Image.open(tmp_path / 'own/im07_mask.png')), wanted)
+
+
+def test_predict_says_it_and_takes_its_values(varied, tmp_path, capsys):
+    config, checkpoint = varied
+    line = [str(tmp_path / 'data/JPEGImages/im07.jpg'), str(config), str(checkpoint), '--out-dir', str(tmp_path / 'o')]
+    predict.main(line)
+    assert 'DenseCRF' not in capsys.readouterr().out and 'crf' not in json.loads((tmp_path / 'o/im07.json').read_text())
+    predict.main([*line, '--crf', '--cfg-options', 'model.test_cfg.crf.bi_xy_std=49', 'model.test_cfg.crf.pos_w=1'])
+    said = str(DenseCRF(bi_xy_std=49, pos_w=1))
+    assert f'{said} decides the classes' in capsys.readouterr().out
+    assert json.loads((tmp_path / 'o/im07.json').read_text())['crf'] == said
+
+
+def test_test_takes_values_behind_the_flag(tiny_config):
+    args = test.parse([str(tiny_config), 'none.pth', '--crf', '--cfg-options', 'model.test_cfg.crf.iter_max=3'])
+    cfg = load_config(args.config, args.cfg_options, prepare=crf_first(args))
+    assert cfg.model.test_cfg == dict(mode='whole', crf=dict(type='DenseCRF', iter_max=3))
 
 
 def test_modes_use_it_too(varied, tmp_path):

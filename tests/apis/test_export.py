@@ -92,6 +92,8 @@ def test_the_crf_is_done_behind_the_file(network, tmp_path, capsys):
     said = capsys.readouterr().out
     assert 'NOT in the file: model.test_cfg.crf=' in said and '  torch, eager: median ' in said
     predict.main([str(photo), str(out), '--unsafe-load', '--out-dir', str(tmp_path / 'o')])
+    assert 'DenseCRF(iter_max=2' in capsys.readouterr().out
+    assert 'DenseCRF(iter_max=2' in json.loads((tmp_path / 'o/im03.json').read_text())['crf']
     given = masks(tmp_path / 'o')['im03_mask.png']
     cfg = init_model(None, str(checkpoint), 'cpu').cfg
     without = inference_model(init_model(cfg, str(checkpoint), 'cpu'), str(photo)).pred_sem_seg.data[0].numpy()

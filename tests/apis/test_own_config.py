@@ -97,6 +97,12 @@ def test_config_alone_is_said(trained, capsys):
     assert 'tiny.py stands alone and is no checkpoint' in error and 'CONFIG CHECKPOINT' in error
 
 
+@pytest.mark.parametrize('config', [[], ['c.py']])
+def test_an_exported_file_is_not_tested(config):
+    with pytest.raises(CheckpointError, match='x.onnx is an exported network.*\n.*checkpoint that it was made of'):
+        testing.parse([*config, 'x.onnx'])
+
+
 def test_predictions_are_those_with_the_config_file(trained, tmp_path, capsys):
     config, checkpoint = trained
     photos = str(tmp_path / 'data/JPEGImages')
@@ -143,6 +149,17 @@ def test_checkpoint_without_a_config_to_read_says_what_to_do(tmp_path, monkeypat
             call()
         assert 'CONFIG x.pth' in str(error.value) and str(error.value).count('\n') < 4
     assert not (tmp_path / 'it_ran').exists()
+
+
+@pytest.mark.parametrize('keys, source', [
+    (('backbone.features.0.0.weight', 'head.image_pooling.0.weight', 'head.logits.weight'), 'mobilenet-v2-pool'),
+    (('backbone.conv1.weight', 'decode_head.conv_seg.weight'), None),  # MMSegmentation's, or ours
+])
+def test_another_project_s_weights_are_named_at_once(tmp_path, keys, source):
+    torch.save(dict.fromkeys(keys, torch.zeros(1)), tmp_path / 'raw.pth')
+    with pytest.raises(CheckpointError, match='raw.pth holds no config') as error:
+        init_model(str(tmp_path / 'raw.pth'), device='cpu')
+    assert (f'import_weights.py {source} {tmp_path / "raw.pth"} raw_segkit.pth' in str(error.value)) == bool(source)
 
 
 def test_custom_imports_run_where_the_flag_is_typed(trained, tmp_path, monkeypatch, capsys):

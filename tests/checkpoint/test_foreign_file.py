@@ -45,6 +45,13 @@ def test_each_kind_is_named_and_never_run(tmp_path, kind, words, unsafe):
     assert str(error.value).count('\n') < 4 and '{path}' not in str(error.value)
 
 
+@pytest.mark.parametrize('name, start', [('x.onnx', b'\x08\x0a\x12'), ('x.pt2', b'PK\x03\x04')])
+def test_an_exported_file_is_named(tmp_path, name, start):
+    (tmp_path / name).write_bytes(start + bytes(99))
+    with pytest.raises(DamagedCheckpointError, match=f'{name} is an exported network .*\nGive the checkpoint that it'):
+        load_file(tmp_path / name)
+
+
 def test_a_folder_is_named(tmp_path):
     (tmp_path / 'run.pth').mkdir()
     with pytest.raises(CheckpointError, match='run.pth is a folder'):

@@ -85,6 +85,14 @@ class SaveProbabilitiesHook(Hook):
             np.save(file, found.to('cpu', torch.float16).numpy())
             write_bytes(self.out_dir / f'{name}.npy', file.getvalue())
 
+    def after_test(self, runner: Any) -> None:
+        """Say where they are, how many, and how large."""
+        barrier()  # the other processes' too
+        sizes = [path.stat().st_size for path in self.out_dir.glob('*.npy')]
+        if is_main_process():
+            runner.logger.info(f'probabilities of {len(sizes)} photo{"" if len(sizes) == 1 else "s"} saved in '
+                               f'{self.out_dir}: {sum(sizes) / 1e6:,.1f} MB, and {INDEX}')
+
 
 def _taken(path: str, name: str) -> DataError:
     return DataError(f'{path}: another image is called {name} too, and the probabilities of both would be written to '

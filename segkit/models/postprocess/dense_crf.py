@@ -99,7 +99,7 @@ class DenseCRF:
             ConfigError: If a standard deviation is too small for the photo.
         """
         photo = photo.cpu().numpy() if isinstance(photo, Tensor) else photo
-        _check(probabilities, photo)
+        check_inputs(probabilities, photo)
         probabilities = probabilities.float()
         classes, height, width = probabilities.shape
         kernels = self._kernels(photo, probabilities.device)
@@ -146,7 +146,12 @@ class DenseCRF:
                 f'normalization={self.normalization!r})')
 
 
-def _check(probabilities: Tensor, photo: np.ndarray) -> None:
+def check_inputs(probabilities: Tensor, photo: np.ndarray) -> None:
+    """Refuse what DenseCRF cannot refine.
+
+    Raises:
+        DataError: If they are no probabilities or no photo, or differ in size.
+    """
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
         raise DataError(f'DenseCRF: expected the photo as (H, W, 3) uint8 RGB; got {photo.dtype} of shape '
                         f'{tuple(photo.shape)}.\nGive it as the file has it, before it is normalised: bi_rgb_std '
