@@ -1,21 +1,20 @@
 """One mistake, and what becomes of it: the real tool run on it in a process of its own."""
-import gc
+import atexit
+import json
 import os
-import runpy
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 ROOT = Path(__file__).parents[3]
 TOOLS = {'browse_dataset.py': 'tools/analysis/browse_dataset.py', 'print_config.py': 'tools/analysis/print_config.py'}
-NOBODY = 65534  # root may read and write everything, so that mistakes about rights are tried as somebody else
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ HANG = 120  # seconds
 def run(case: Case, place: Path, debug: bool = False) -> Answer:
     """Run a case's command line in a folder, which it may change.
 
-    A Python tool runs in a fork of this process, which has imported what it needs: the tool's own file, as
+    A Python tool runs in a fork of a process that has imported what it needs: the tool's own file, as
     ``python tools/train.py ...`` runs it, without seconds of imports for each of the mistakes.
     """
     if case.prepare is not None:
@@ -68,15 +67,17 @@ def run(case: Case, place: Path, debug: bool = False) -> Answer:
     tool, *argv = shlex.split(case.command)
     argv += ['--debug'] if debug else []
     script = ROOT / TOOLS.get(tool, f'tools/{tool}')
+    if not tool.endswith('.sh'):
+        _starter()  # its imports are not the tool's time
     start = time.monotonic()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
         if tool.endswith('.sh'):
             environment = {**os.environ, **case.env, 'PYTHON': sys.executable}
             done = subprocess.run(['bash', str(script), *argv], cwd=place, env=environment, stdout=out, stderr=err,
                                   timeout=HANG)
             status = done.returncode
         else:
-            status = _forked(script, argv, case, place, out.fileno(), err.fileno())
+            status = _forked(script, argv, case, place, out.name, err.name)
         seconds = time.monotonic() - start
         texts = []
         for file in (err, out):
@@ -85,44 +86,23 @@ def run(case: Case, place: Path, debug: bool = False) -> Answer:
     return Answer(status, *texts, seconds)
 
 
-def _forked(script: Path, argv: list[str], case: Case, place: Path, out: int, err: int) -> int:
-    import cv2
-    import torch
+def _forked(script: Path, argv: list[str], case: Case, place: Path, out: str, err: str) -> int:
+    starter = _starter()
+    request = dict(argv=[str(script), *argv], folder=str(place), out=out, err=err, env=case.env, limit=HANG,
+                   as_nobody=case.rights and os.geteuid() == 0)
+    starter.stdin.write(json.dumps(request) + '\n')
+    starter.stdin.flush()
+    answer = starter.stdout.readline()
+    if not answer:
+        raise RuntimeError(f'the process that starts tools has ended with status {starter.wait()}')
+    return int(answer)
 
-    import segkit.engine  # noqa: F401 (imported here once, not in each fork)
-    import segkit.models  # noqa: F401
-    sys.stdout.flush()
-    sys.stderr.flush()
-    gc.freeze()  # a fork's garbage collection would copy every page of the parent
-    pid = os.fork()
-    if pid:
-        gc.unfreeze()
-    else:
-        status = 70
-        try:
-            os.dup2(out, 1)
-            os.dup2(err, 2)
-            sys.stdout, sys.stderr = (open(fd, 'w', buffering=1, closefd=False) for fd in (1, 2))
-            sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
-            torch.set_num_threads(1)  # a fork has none of its parent's threads
-            cv2.setNumThreads(0)
-            signal.alarm(HANG)
-            os.environ.update(case.env)
-            os.chdir(place)
-            if case.rights and os.geteuid() == 0:
-                os.setuid(NOBODY)
-            sys.argv = [str(script), *argv]
-            try:
-                runpy.run_path(str(script), run_name='__main__')
-                status = 0
-            except SystemExit as end:
-                status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-            except BaseException:  # what Python itself does with an exception that nobody caught
-                sys.excepthook(*sys.exc_info())
-                status = 1
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            os._exit(status)
-    _, result = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(result)
+
+@cache
+def _starter() -> subprocess.Popen:
+    """The process whose forks run tools, once it has imported what they need."""
+    starter = subprocess.Popen([sys.executable, str(Path(__file__).with_name('starter.py'))], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    atexit.register(starter.communicate)  # closes its standard input, which ends it
+    starter.stdout.readline()
+    return starter
