@@ -3,9 +3,12 @@
 A request is a line of JSON on its standard input, the exit status a line on its standard output. The process that asks
 is no good for that: torch refuses gradients in the fork of one that has computed some.
 """
+import codecs
 import gc
+import importlib
 import json
 import os
+import pkgutil
 import runpy
 import signal
 import sys
@@ -16,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 import cv2  # noqa: E402
 import torch  # noqa: E402
 
-import segkit.engine  # noqa: E402, F401 (imported here once, not in each fork)
-import segkit.models  # noqa: E402, F401
+import segkit  # noqa: E402
+from segkit.visualization import figures  # noqa: E402
 
 NOBODY = 65534  # root may read and write everything, so that mistakes about rights are tried as somebody else
 
@@ -72,6 +75,10 @@ def _run(argv: list[str], folder: str, out: str, err: str, env: dict[str, str], 
 if __name__ == '__main__':
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
+    for module in pkgutil.walk_packages(segkit.__path__, 'segkit.'):  # once, not in each fork; nobody may read them
+        importlib.import_module(module.name)
+    codecs.lookup('utf-8-sig')
+    figures.curves(dict(loss=dict(a=([1], [1]))))  # matplotlib finds its fonts
     gc.freeze()  # a fork's garbage collection would copy every page of this process
     print('ready', file=answers, flush=True)
     for line in sys.stdin:
