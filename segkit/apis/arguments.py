@@ -62,10 +62,10 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_nproc(parser: argparse.ArgumentParser, what: str = 'work') -> None:
-    """Add the option that says how many processes do something; ``--processes`` is its older name, which help hides."""
+    """Add the option that says how many processes do something, and its older names, which help hides."""
     parser.add_argument('--nproc', type=_number_from_1, metavar='N',
                         help=f'how many processes {what} (default: one for each core, 16 at most)')
-    parser.add_argument('--processes', dest='nproc', type=_number_from_1, help=argparse.SUPPRESS)
+    parser.add_argument('--processes', '--workers', dest='nproc', type=_number_from_1, help=argparse.SUPPRESS)
 
 
 def _number_from_1(text: str) -> int:

@@ -31,6 +31,7 @@ from segkit.evaluation.palette_png import write_palette_png
 from segkit.evaluation.report import class_scores, image_scores
 from segkit.models.postprocess import DenseCRF
 from segkit.models.postprocess.dense_crf import check_inputs
+from segkit.models.segmentors.refinement import most_probable
 from segkit.palette import color_map
 
 SCORES = ('mIoU', 'aAcc', 'mAcc')
@@ -191,13 +192,13 @@ def _refine(piece: Piece, crf: DenseCRF, ignore_index: int, threshold: Optional[
     else:
         scores, photo = _read(piece)
         try:
-            refined = _classes(crf(scores, photo), threshold)
+            refined = most_probable(crf(scores, photo), threshold).numpy()
         except SegkitError as error:
             raise type(error)(f'{piece.probabilities} with {piece.photo}:\n{error}') from None
         write_palette_png(piece.out, refined, color_map(len(scores)))
     if piece.mask is None:
         return []
-    label, without = piece.reading.labels(piece.mask), _classes(scores, threshold)
+    label, without = piece.reading.labels(piece.mask), most_probable(scores, threshold).numpy()
     return [_counts(one, label, len(scores), ignore_index, piece.mask) for one in (without, refined)]
 
 
@@ -214,13 +215,6 @@ def _read(piece: Piece) -> tuple[torch.Tensor, np.ndarray]:
     except DataError as error:
         raise DataError(f'{piece.probabilities} with {piece.photo}:\n{error}') from None
     return torch.from_numpy(scores), photo
-
-
-def _classes(probabilities: torch.Tensor, threshold: Optional[float]) -> np.ndarray:
-    """(H, W) class indices, as the segmentor takes them."""
-    if threshold is not None:
-        return (probabilities[1] > threshold).numpy().astype(np.uint8)
-    return probabilities.max(dim=0)[1].numpy()  # several times as fast as argmax
 
 
 def _counts(prediction: np.ndarray, label: np.ndarray, classes: int, ignore_index: int, path: str) -> np.ndarray:

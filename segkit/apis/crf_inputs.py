@@ -2,15 +2,14 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Optional
 
 import numpy as np
 
 from segkit.apis.mmseg_inferencer import SUFFIXES
-from segkit.datasets.transforms.image_file import decode_image, decode_mask, read_bytes
-from segkit.datasets.transforms.label_values import apply_color_map, apply_label_map, drop_zero_label
+from segkit.datasets.transforms.loading import LoadAnnotations, LoadImageFromFile
 from segkit.engine.hooks.save_probabilities_hook import INDEX
 from segkit.errors import DataError
 
@@ -28,19 +27,15 @@ class Reading(NamedTuple):
 
     def photo(self, path: str) -> np.ndarray:
         """A photo, (H, W, 3) uint8 RGB."""
-        found = decode_image(read_bytes(path), path, self.color_type, self.image_backend)
-        return np.ascontiguousarray(found[..., ::-1])
+        load = LoadImageFromFile(color_type=self.color_type, imdecode_backend=self.image_backend)
+        return np.ascontiguousarray(load.transform(dict(img_path=path))['img'][..., ::-1])
 
     def labels(self, path: str) -> np.ndarray:
-        """A mask as class indices, (H, W), in the order of LoadAnnotations."""
-        mask = decode_mask(read_bytes(path), path, self.mask_backend)
-        if mask.ndim == 3:
-            if not self.color_map:
-                raise DataError(f'{path} is an RGB image; expected a palette or grey PNG of class indices.')
-            mask = apply_color_map(mask, {tuple(colour): label for colour, label in self.color_map}, path)
-        if self.reduce_zero_label:
-            mask = drop_zero_label(mask)
-        return apply_label_map(mask, dict(self.label_map)) if self.label_map else mask
+        """A mask as class indices, (H, W)."""
+        load = LoadAnnotations(imdecode_backend=self.mask_backend, color_map={
+            tuple(colour): label for colour, label in self.color_map} or None)
+        return load.transform(dict(seg_map_path=path, reduce_zero_label=self.reduce_zero_label,
+                                   label_map=dict(self.label_map), seg_fields=[]))['gt_seg_map']
 
 
 class Piece(NamedTuple):
@@ -99,7 +94,6 @@ def pieces_of(probabilities: str, photos: Optional[str], masks: Optional[str], o
     Raises:
         DataError: If files are missing, or it is not clear which belong together.
     """
-    _files_below.cache_clear()  # files may have moved since the last call
     for folder in filter(None, (probabilities, photos, masks)):
         if not os.path.isdir(folder):
             raise DataError(f'There is no folder {folder}.')
@@ -117,6 +111,7 @@ def pieces_of(probabilities: str, photos: Optional[str], masks: Optional[str], o
             raise DataError(f'{Path(probabilities, unknown[0])} is not in {index.path}.\nTake files that the test did '
                             f'not save out of the folder, or remove {INDEX} and name PHOTOS and --masks.')
     by_stem = {} if listed else _by_stem(photos)
+    photos_below, masks_below = (_Below(folder) if folder else None for folder in (photos, masks))
     stems = [Path(name).stem for name in names]
     for name, stem in zip(names, stems):
         path = os.path.join(probabilities, name)
@@ -126,10 +121,10 @@ def pieces_of(probabilities: str, photos: Optional[str], masks: Optional[str], o
         mask = None if masks is None else os.path.join(masks, f'{stem}.png')
         if listed:
             entry = index.files[name]
-            photo = _recorded_photo(path, entry['img_path'], photos)
+            photo = _recorded_photo(path, entry['img_path'], photos_below)
             recorded, reading = entry['seg_map_path'], index.readings[entry['way']]
             if recorded is not None:
-                mask = recorded if masks is None else _below(masks, recorded) or mask
+                mask = recorded if masks is None else masks_below.find(recorded) or mask
         else:
             photo = _photo_of(path, by_stem.get(stem, []), photos)
         if masks is not None and not is_there(mask):
@@ -158,42 +153,43 @@ def _photo_of(path: str, fitting: list[str], photos: str) -> str:
     return fitting[0]
 
 
-def _recorded_photo(path: str, recorded: str, photos: Optional[str]) -> str:
-    found = recorded if photos is None else _below(photos, recorded)
-    if found is None or not is_there(found):
-        name = PurePosixPath(recorded).name
-        several = [] if photos is None else _files_below(photos).get(name, [])
-        if len(several) > 1:
-            raise DataError(f'{path}: its photo {recorded} may be any of {len(several)} files of that name below '
-                            f'{photos}, such as {several[0]}.\nName a folder that holds one of them alone.')
-        raise DataError(f'{path}: its photo {recorded} is not {f"below {photos}" if photos else "there any more"}.\n'
-                        'Name the folder that it is in now: crf.py PROBABILITIES PHOTOS OUT.')
-    return found
+class _Below:
+    """The files in all folders below one."""
 
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
 
-def _below(folder: str, recorded: str) -> Optional[str]:
-    """The file below a folder whose path ends as the recorded one does, by the longest such end.
-
-    Where no path below it ends so, the one file of that name that lies anywhere below it.
-    """
-    parts = PurePosixPath(recorded).parts
-    ends = (os.path.join(folder, *parts[i:]) for i in range(1, len(parts)))
-    found = next(filter(os.path.isfile, ends), None)
-    if found is not None:
+    @cached_property
+    def named(self) -> dict[str, list[str]]:
+        """Name to the paths of the files of that name; walked when the first one is looked for."""
+        found: dict[str, list[str]] = {}
+        for where, folders, names in os.walk(self.folder):
+            folders.sort()
+            for name in names:
+                found.setdefault(name, []).append(os.path.join(where, name))
         return found
-    named = _files_below(folder).get(parts[-1], [])
-    return named[0] if len(named) == 1 else None
+
+    def find(self, recorded: str) -> Optional[str]:
+        """The file whose path ends as the recorded one does, by the longest such end; else the only one of its name."""
+        parts = PurePosixPath(recorded).parts
+        ends = (os.path.join(self.folder, *parts[i:]) for i in range(1, len(parts)))
+        found = next(filter(os.path.isfile, ends), None)
+        if found is not None:
+            return found
+        named = self.named.get(parts[-1], [])
+        return named[0] if len(named) == 1 else None
 
 
-@lru_cache(maxsize=2)
-def _files_below(folder: str) -> dict[str, list[str]]:
-    """Name to the paths of the files of that name, in all folders below one; walked once for many of them."""
-    found: dict[str, list[str]] = {}
-    for where, folders, names in os.walk(folder):
-        folders.sort()
-        for name in names:
-            found.setdefault(name, []).append(os.path.join(where, name))
-    return found
+def _recorded_photo(path: str, recorded: str, photos: Optional[_Below]) -> str:
+    found = recorded if photos is None else photos.find(recorded)
+    if found is not None and is_there(found):
+        return found
+    several = [] if photos is None else photos.named.get(PurePosixPath(recorded).name, [])
+    if len(several) > 1:
+        raise DataError(f'{path}: its photo {recorded} may be any of {len(several)} files of that name below '
+                        f'{photos.folder}, such as {several[0]}.\nName a folder that holds one of them alone.')
+    raise DataError(f'{path}: its photo {recorded} is not {f"below {photos.folder}" if photos else "there any more"}.\n'
+                    'Name the folder that it is in now: crf.py PROBABILITIES PHOTOS OUT.')
 
 
 def state_of(path: str) -> list[int]:

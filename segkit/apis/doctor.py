@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from segkit.apis.arguments import Parser, add_cfg_options
+from segkit.apis.arguments import Parser, add_cfg_options, add_nproc
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -44,8 +44,7 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
                         'validation and test are looked at; or a folder of photos and masks, whose layout is found')
     parser.add_argument('--num-classes', type=int, metavar='K', help='of a folder: its labels are 0 to K-1 and 255 '
                         '(default: up to the highest label there is)')
-    parser.add_argument('--nproc', '--workers', dest='workers', type=int, metavar='N',
-                        help='processes (default: one for each core, 16 at most)')
+    add_nproc(parser, 'look')
     parser.add_argument('--limit', type=int, metavar='N', help='look at N pairs of each dataset only, spread evenly')
     parser.add_argument('--json', metavar='FILE', help='write all of it as JSON too, every file by name')
     parser.add_argument('--fail-on', choices=['warning', 'error'], default='warning',
@@ -68,7 +67,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from segkit.engine.console import Console
     from segkit.errors import ConfigError
 
-    for name in ('num_classes', 'workers', 'limit'):
+    for name in ('num_classes', 'limit'):
         value = getattr(args, name)
         if value is not None and value < 1:
             raise ConfigError(f'--{name.replace("_", "-")}: expected at least 1, got {value}.')
@@ -80,7 +79,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.json:
         _require_place(Path(args.json))
     MMLogger.get_current_instance().handlers = [Console()]  # what a dataset says, as plain lines
-    found = examine(args.source, args.cfg_options, args.num_classes, args.workers, args.limit, args.fail_on)
+    found = examine(args.source, args.cfg_options, args.num_classes, args.nproc, args.limit, args.fail_on)
     print(found.text)
     if args.json:
         from segkit.apis.doctor_report import printable

@@ -9,9 +9,6 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 
-INDEX = 'index.json'  # what SaveProbabilitiesHook writes beside the probabilities
-
-
 def refuse_inputs(option: str, folder: Union[str, Path], inputs: Iterable[Path]) -> None:
     """Refuse to write where is read from: what is written would be taken for images or replace masks.
 
@@ -47,18 +44,11 @@ def refuse_other_content(option: str, folder: Union[str, Path]) -> None:
     Raises:
         ConfigError: Naming one of the files.
     """
+    from segkit.engine.hooks.save_probabilities_hook import other_content
     refuse_file(option, folder)
-    path = Path(folder).expanduser()
-    there = sorted(one.name for one in path.iterdir()) if path.is_dir() else []
-    saved = [name for name in there if name.endswith('.npy')]
-    if saved:
-        raise ConfigError(f'{option} {folder} holds probabilities already, such as {saved[0]}, which would be taken '
-                          'for those of this test.\nName another folder, or remove them.')
-    other = next((name for name in there if name != INDEX  # ours is left by a test that was stopped early
-                  or '"ways"' not in (path / name).read_text(errors='replace')), None)
-    if other:
-        raise ConfigError(f'{option} {folder} holds something else, such as {other}.\nThe probabilities need a folder '
-                          'of their own: name a new one.')
+    other = other_content(Path(folder).expanduser())
+    if other is not None:
+        raise ConfigError(f'{option} {other}')
 
 
 def data_folders(cfg: 'Config', split: str) -> set[Path]:

@@ -42,7 +42,7 @@ def test_files_are_read_as_the_test_did(folder):
     assert Reading().photo(piece.photo).shape == (4, 6, 3)
     Image.fromarray(np.array([[[9, 0, 0], [0, 9, 0]]], np.uint8)).save(folder / 'a.png')
     assert piece.reading.labels(str(folder / 'a.png')).tolist() == [[1, 255]]  # colour 5, reduced 4, mapped 1
-    with pytest.raises(DataError, match='a.png is an RGB image; expected a palette or grey PNG'):
+    with pytest.raises(DataError, match="a.png' is an RGB image; a mask with one class index"):
         Reading().labels(str(folder / 'a.png'))
     assert found(folder, masks=str(folder))[0].mask == str(folder / 'a.png')
 

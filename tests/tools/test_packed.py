@@ -1,4 +1,5 @@
 """The measurement of packed records, and that every damage it knows is told."""
+import mmap
 import sys
 from pathlib import Path
 
@@ -41,3 +42,17 @@ def test_a_page_without_marks_is_refused_before_anything_is_measured(tool, tmp_p
     (tmp_path / 'page.md').write_text('no marks')
     with pytest.raises(ConfigError, match='two marks'):
         tool.main(['--data-root', str(tmp_path), '--out', str(tmp_path / 'page.md')])
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='asks Linux what it holds of files')
+def test_what_the_system_holds_is_told_page_by_page(tool, tmp_path):
+    """Of a file of which one part was written and read, and the rest never touched."""
+    page, path = mmap.PAGESIZE, tmp_path / 'file'
+    with open(path, 'wb') as file:
+        file.write(b'x' * 3 * page)
+        file.truncate(100 * page + 1)  # a hole: nothing of it is in memory until it is read
+    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
+        states = tool.held_pages(content)
+        assert len(states) == 101 and states[:3].all() and not states[50:].any()
+        assert content[60 * page] == 0
+        assert tool.held_pages(content)[60]

@@ -48,11 +48,10 @@ class SaveProbabilitiesHook(Hook):
                               'EncoderDecoder, or SegTTAModel around one.')
         segmentor.test_cfg['keep_logits'] = True
         self._written.clear()
-        there = sorted(self.out_dir.glob('*.npy'))
+        other = other_content(self.out_dir)
         barrier()  # ahead of what any process writes
-        if there:
-            raise ConfigError(f'{self.out_dir} holds probabilities already, such as {there[0].name}, which would be '
-                              'taken for those of this test.\nName another folder, or remove them.')
+        if other is not None:
+            raise ConfigError(other)
         if is_main_process():
             self._write_index(runner.test_loop, getattr(segmentor, 'decode_head', None))
 
@@ -92,6 +91,22 @@ class SaveProbabilitiesHook(Hook):
         if is_main_process():
             runner.logger.info(f'probabilities of {len(sizes)} photo{"" if len(sizes) == 1 else "s"} saved in '
                                f'{self.out_dir}: {sum(sizes) / 1e6:,.1f} MB, and {INDEX}')
+
+
+def other_content(folder: Path) -> Optional[str]:
+    """Why a test's probabilities must not go into a folder: it holds some already, or something else; None if they
+    may."""
+    there = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
+    saved = [name for name in there if name.endswith('.npy')]
+    if saved:
+        return (f'{folder} holds probabilities already, such as {saved[0]}, which would be taken for those of this '
+                'test.\nName another folder, or remove them.')
+    other = next((name for name in there if name != INDEX  # ours is left by a test that was stopped early
+                  or '"ways"' not in (folder / name).read_text(errors='replace')), None)
+    if other is not None:
+        return (f'{folder} holds something else, such as {other}.\nThe probabilities need a folder of their own: name '
+                'a new one.')
+    return None
 
 
 def _taken(path: str, name: str) -> DataError:

@@ -21,6 +21,13 @@ def with_background(probabilities: Tensor) -> Tensor:
     return torch.cat([1 - probabilities, probabilities])
 
 
+def most_probable(probabilities: Tensor, threshold: Optional[float]) -> Tensor:
+    """(H, W) int64 classes by probabilities (K, H, W); with a threshold, class 1 of two where it is above that."""
+    if threshold is not None:
+        return (probabilities[1] > threshold).long()
+    return probabilities.max(dim=0)[1]  # several times as fast as argmax on a CPU
+
+
 def refined_classes(refine: Callable[[Tensor, Tensor], Tensor], sample: SegDataSample, probabilities: Tensor,
                     threshold: Optional[float]) -> Tensor:
     """Classes by a post-processing step.
@@ -48,7 +55,4 @@ def refined_classes(refine: Callable[[Tensor, Tensor], Tensor], sample: SegDataS
         raise DataError(f'{path}: the photo that was kept is {tuple(photo.shape[1:])} (h, w), the prediction '
                         f"{tuple(probabilities.shape[1:])}.\nPut dict(type='KeepPhoto') right behind the transform "
                         'that loads the image.')
-    refined = refine(probabilities, photo[[2, 1, 0]].permute(1, 2, 0))
-    if threshold is not None:
-        return (refined[1] > threshold).long()
-    return refined.max(dim=0)[1]
+    return most_probable(refine(probabilities, photo[[2, 1, 0]].permute(1, 2, 0)), threshold)
