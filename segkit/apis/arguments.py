@@ -65,7 +65,8 @@ def add_nproc(parser: argparse.ArgumentParser, what: str = 'work') -> None:
     """Add the option that says how many processes do something, and its older names, which help hides."""
     parser.add_argument('--nproc', type=_number_from_1, metavar='N',
                         help=f'how many processes {what} (default: one for each core, 16 at most)')
-    parser.add_argument('--processes', '--workers', dest='nproc', type=_number_from_1, help=argparse.SUPPRESS)
+    for older in ('--processes', '--workers'):  # one by one: an error names the one that was typed
+        parser.add_argument(older, dest='nproc', type=_number_from_1, help=argparse.SUPPRESS)
 
 
 def _number_from_1(text: str) -> int:

@@ -36,7 +36,7 @@ def test_the_number_of_processes_has_one_name(tool, capsys):
     parse = runpy.run_path(str(FOLDER.parent / f'{tool}.py'))['parse_args']
     places = ['a', 'b', 'c'][:dict(ade20k=1, crf=3).get(tool.split('/')[1], 2)]
     assert parse(places).nproc is None
-    for name in ('--nproc', '--processes'):  # the second one is older
+    for name in ('--nproc', '--processes', '--workers'):  # the last two are older
         assert parse([*places, name, '3']).nproc == 3
         for wrong in ('0', '-1', 'x'):
             with pytest.raises(SystemExit) as left:
@@ -46,7 +46,7 @@ def test_the_number_of_processes_has_one_name(tool, capsys):
     with pytest.raises(SystemExit):
         parse(['--help'])
     said = capsys.readouterr().out
-    assert '--nproc N' in said and '--processes' not in said
+    assert '--nproc N' in said and '--processes' not in said and '--workers' not in said
 
 
 @pytest.mark.parametrize('tool', sorted({*MMSEGMENTATION, *OURS}))
