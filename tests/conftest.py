@@ -1,8 +1,11 @@
 """Fixtures every test may use."""
+import contextlib
 import email.utils
 import http.server
+import multiprocessing
 import os
 import signal
+import socket
 import threading
 from collections import Counter
 from pathlib import Path
@@ -20,6 +23,52 @@ def segkit_scope():
     from mmengine.registry import DefaultScope
     with DefaultScope.overwrite_default_scope('segkit'):
         yield
+
+
+# Processes of multiprocessing's forkserver are forks of one that has imported these, so that no test waits for it.
+multiprocessing.set_forkserver_preload(['torch', 'torch._dynamo', 'matplotlib.figure', 'pytest', 'segkit.apis.train',
+                                        'segkit.engine', 'segkit.evaluation', 'segkit.models'])
+
+
+@pytest.fixture(scope='session')
+def in_processes():
+    """Run a function of a rank and more in several processes, which are no forks of this one."""
+    from torch.multiprocessing import start_processes
+
+    def run(function, *args, nprocs=2):
+        start_processes(function, args, nprocs, start_method='forkserver')
+
+    return run
+
+
+def _as_launched(rank, main, argv, processes, threads, port, said):
+    import torch
+    ranks = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=processes, LOCAL_WORLD_SIZE=processes)
+    os.environ.update({name: str(value) for name, value in ranks.items()}, MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+    torch.set_num_threads(threads)
+    with open(f'{said}{rank}', 'w') as out, contextlib.redirect_stdout(out):
+        main(argv)
+    os._exit(0)  # as segkit.apis.cli leaves: gloo may abort a process that ends with its group
+
+
+@pytest.fixture
+def launched(in_processes, tmp_path_factory):
+    """Run main of a tool as a launcher of several processes does; what the first one printed is returned.
+
+    dist_train.sh and dist_test.sh have tests of their own; this is for what the processes do.
+    """
+    import torch
+
+    def run(main, argv, processes=2):
+        said = tmp_path_factory.mktemp('launched') / 'rank'
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            port = str(probe.getsockname()[1])
+        in_processes(_as_launched, main, [*map(str, argv), '--launcher', 'pytorch'], processes,
+                     torch.get_num_threads(), port, str(said), nprocs=processes)
+        return Path(f'{said}0').read_text()
+
+    return run
 
 
 @pytest.fixture(scope='session')

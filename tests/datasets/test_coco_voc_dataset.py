@@ -149,7 +149,7 @@ def test_several_files_choices_of_classes_and_subsets(build, mini):
                                  minlength=21).tolist()
 
 
-@pytest.mark.parametrize('start', ['fork', 'spawn'])
+@pytest.mark.parametrize('start', ['fork', 'forkserver'])
 def test_loader_processes_give_the_same_and_get_no_annotations(build, mini, start):
     dataset = build(mini)
     assert len(pickle.dumps(dataset)) < 8000

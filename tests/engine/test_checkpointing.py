@@ -1,12 +1,15 @@
 """A run goes on from its newest whole checkpoint, and from no other kind (what is saved: test_seg_runner.py)."""
 import ast
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from segkit import checkpoint as ckpt
-from segkit.errors import CheckpointError, ConfigError
+from segkit.engine import checkpointing
+from segkit.errors import CheckpointError, ConfigError, SegkitError
 
 
 def weights(path):
@@ -127,38 +130,30 @@ def test_a_seed_of_the_config_yields_to_the_run_s_and_is_written_so(run, tmp_pat
     assert '"seed": 7' in ckpt.load_file(tmp_path / 'run/iter_4.pth')['meta']['config_json']
 
 
-PROCESS = """
-import sys, torch.distributed as dist
-from types import SimpleNamespace
-from segkit.engine import checkpointing
-from segkit.errors import SegkitError
-rank = int(sys.argv[1])
-dist.init_process_group('gloo', init_method='file://' + sys.argv[2], rank=rank, world_size=2)
-runner = SimpleNamespace(_resume=True, _load_from=None, _train_loop=object(), rank=rank, work_dir=sys.argv[3],
-                         logger=SimpleNamespace(warning=lambda line: None))
-try:
-    print(checkpointing.source(runner))
-except SegkitError as error:
-    print(type(error).__name__, error)
-dist.barrier()
-dist.destroy_process_group()
-"""
+def _source(rank, init, folder):
+    dist.init_process_group('gloo', init_method=f'file://{init}', rank=rank, world_size=2)
+    runner = SimpleNamespace(_resume=True, _load_from=None, _train_loop=object(), rank=rank, work_dir=str(folder),
+                             logger=SimpleNamespace(warning=lambda line: None))
+    try:
+        said = checkpointing.source(runner)
+    except SegkitError as error:
+        said = f'{type(error).__name__} {error}'
+    (folder / f'said{rank}').write_text(said)
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 @pytest.mark.parametrize('damaged', [1, 3])
-def test_all_processes_are_told_the_same(tmp_path, damaged):
+def test_all_processes_are_told_the_same(in_processes, tmp_path, damaged):
     """The second process is never asked what it sees: rank 0 has moved the damaged file by then."""
-    import subprocess
-    import sys
     for number in (2, 4, 6):
         ckpt.write_atomic(dict(w=torch.zeros(99)), tmp_path / f'iter_{number}.pth')
     for number in (6, 4, 2)[:damaged]:
         damage(tmp_path / f'iter_{number}.pth')
-    jobs = [subprocess.Popen([sys.executable, '-c', PROCESS, str(rank), str(tmp_path / 'meet'), str(tmp_path)],
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for rank in (0, 1)]
-    first, second = (job.communicate(timeout=120) for job in jobs)
-    assert first[0] == second[0], (first[1], second[1])
-    assert first[0].startswith(str(tmp_path / 'iter_4.pth') if damaged == 1 else 'CheckpointError --resume: each of')
+    in_processes(_source, tmp_path / 'meet', tmp_path)
+    first, second = ((tmp_path / f'said{rank}').read_text() for rank in (0, 1))
+    assert first == second
+    assert first.startswith(str(tmp_path / 'iter_4.pth') if damaged == 1 else 'CheckpointError --resume: each of')
 
 
 def test_phase_starts_from_the_folder_of_the_one_before_and_resumes_from_its_own(run, tmp_path, capsys):

@@ -1,16 +1,13 @@
 import json
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.config import Config
 
-import segkit
 from segkit.apis import init_model
 from segkit.checkpoint import load_file
 from segkit.engine import class_weights
@@ -159,32 +156,29 @@ def test_weights_that_are_not_those_of_the_run_so_far_are_said():
                     '[1, 2] now: the loss changes from here on.']
 
 
-RANK = '''
-import sys, torch.distributed as dist
-from segkit.engine import class_weights
-from segkit.errors import DataError
-rank, path = int(sys.argv[1]), sys.argv[2]
-dist.init_process_group('gloo', init_method='file://' + path, rank=rank, world_size=2)
-class_weights.BEAT_SECONDS = 0
-def count(beat):
-    assert rank == 0
-    beat(), beat()
-    return dict(pixels=[4, 2])
-def fail(beat):
-    raise DataError('mask.png is damaged')
-print(class_weights._by_one_process(count))
-try:
-    class_weights._by_one_process(fail)
-except DataError as error:
-    print(error)
-dist.destroy_process_group()
-'''
+def _in_one_process(rank, folder):
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    class_weights.BEAT_SECONDS = 0
+
+    def count(beat):
+        assert rank == 0
+        beat(), beat()
+        return dict(pixels=[4, 2])
+
+    def fail(beat):
+        raise DataError('mask.png is damaged')
+
+    said = [repr(class_weights._by_one_process(count))]
+    try:
+        class_weights._by_one_process(fail)
+    except DataError as error:
+        said.append(str(error))
+    (folder / f'said{rank}').write_text('\n'.join(said))
+    dist.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_one_process_counts_and_the_others_get_its_counts_or_its_error(tmp_path):
-    root = Path(segkit.__file__).parents[1]
-    ranks = [subprocess.Popen([sys.executable, '-c', RANK, str(rank), str(tmp_path / 'meet')], cwd=root,
-                              stdout=subprocess.PIPE, text=True) for rank in range(2)]
-    said = [process.communicate(timeout=120)[0].splitlines() for process in ranks]
+def test_one_process_counts_and_the_others_get_its_counts_or_its_error(in_processes, tmp_path):
+    in_processes(_in_one_process, tmp_path)
+    said = [(tmp_path / f'said{rank}').read_text().splitlines() for rank in range(2)]
     assert said == [["{'pixels': [4, 2]}", 'mask.png is damaged']] * 2

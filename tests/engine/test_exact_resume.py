@@ -3,20 +3,16 @@
 Each case trains ten iterations of two images (seven images: the data are gone through three times), with dropout and
 a validation after every third. The other run is broken off after k iterations and goes on from its last checkpoint.
 """
-import os
 import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.hooks import Hook
 
+from segkit.apis.train import main
 from segkit.errors import CheckpointError
 
-ROOT = Path(__file__).parents[2]
 ITERATIONS = 10
 LENGTH = dict(train_cfg__max_iters=ITERATIONS, train_cfg__val_interval=3)
 EMA = dict(type='EMAHook', momentum=0.1)
@@ -79,7 +75,7 @@ class Batches(Hook):
 @pytest.fixture
 def same(monkeypatch):
     """Assert that two run folders hold the same values, times apart."""
-    monkeypatch.syspath_prepend(str(ROOT / 'tools/benchmarks'))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / 'tools/benchmarks'))
     from crash_test_compare import compare
 
     def check(whole, parts, iterations=ITERATIONS):
@@ -208,22 +204,17 @@ def test_what_is_compared_would_be_seen(run, tmp_path, same):
 # -- another number of processes ---------------------------------------------------------------------------------
 
 
-def train(config, folder, processes, *options):
+@pytest.fixture
+def train(tiny_config, launched):
     """Train to iteration 8 with tools/train.py, four images an iteration, on one process or two."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', PYTHON=sys.executable, PORT=str(port))
-    tool = [sys.executable, str(ROOT / 'tools/train.py'), str(config)]
-    if processes > 1:
-        tool = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), str(processes)]
-    done = subprocess.run(
-        [*tool, '--work-dir', str(folder), *options, '--cfg-options', 'train_cfg.max_iters=8',
-         'default_hooks.checkpoint.interval=4', 'model.decode_head.dropout_ratio=0.',
-         f'train_dataloader.batch_size={4 // processes}', 'custom_hooks=[dict(type="EMAHook", momentum=0.1)]'],
-        capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return torch.load(folder / 'iter_8.pth', weights_only=True)
+    def of(folder, processes, *options):
+        launched(main, [tiny_config, '--work-dir', folder, *options, '--cfg-options', 'train_cfg.max_iters=8',
+                        'default_hooks.checkpoint.interval=4', 'model.decode_head.dropout_ratio=0.',
+                        f'train_dataloader.batch_size={4 // processes}',
+                        'custom_hooks=[dict(type="EMAHook", momentum=0.1)]'], processes)
+        return torch.load(folder / 'iter_8.pth', weights_only=True)
+
+    return of
 
 
 def farthest(a, b):
@@ -236,18 +227,18 @@ def farthest(a, b):
 
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='one GPU cannot serve two processes')
-def test_another_number_of_processes(tiny_config, tmp_path):
+def test_another_number_of_processes(train, tmp_path):
     """2 x 2 images and 1 x 4: the same samples; sums are taken in another order, so the last bits may differ."""
-    whole = {processes: train(tiny_config, tmp_path / f'whole_{processes}', processes) for processes in (1, 2)}
+    whole = {processes: train(tmp_path / f'whole_{processes}', processes) for processes in (1, 2)}
     for before, after in ((1, 2), (2, 1)):
         assert whole[before]['meta']['total_batch'] == 4
         (tmp_path / f'parts_{after}').mkdir()
         for path in (tmp_path / f'whole_{before}').glob('iter_4.pth*'):
             shutil.copy(path, tmp_path / f'parts_{after}')
-        resumed = train(tiny_config, tmp_path / f'parts_{after}', after, '--resume')
+        resumed = train(tmp_path / f'parts_{after}', after, '--resume')
         far = farthest(whole[before], resumed)
         print(f'{before} to {after} processes: largest difference {far:.1e}')
         assert far < 1e-4
     again = tmp_path / 'again'
     shutil.copytree(tmp_path / 'parts_1', again, ignore=shutil.ignore_patterns('iter_8*', 'last_checkpoint'))
-    assert farthest(resumed, train(tiny_config, again, 1, '--resume')) == 0
+    assert farthest(resumed, train(again, 1, '--resume')) == 0

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.hooks import Hook
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -146,11 +145,11 @@ def train_in_process(rank, port, folder):
     torch.distributed.destroy_process_group()
 
 
-def test_processes_exchange_gradients_only_where_the_optimizer_steps(tmp_path):
+def test_processes_exchange_gradients_only_where_the_optimizer_steps(in_processes, tmp_path):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    mp.spawn(train_in_process, args=(port, tmp_path), nprocs=2)
+    in_processes(train_in_process, port, tmp_path)
     results = [torch.load(tmp_path / f'{rank}.pth') for rank in range(2)]
     assert all(result['exchanged'] == [False, True, False, True] for result in results)
     assert torch.equal(results[0]['weight'], results[1]['weight'])

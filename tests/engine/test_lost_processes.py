@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.distributed as dist
-from torch import multiprocessing as mp
 
 from segkit.engine.lost_processes import _is_loss, loss_explained
 from segkit.engine.stop_request import StopRequest
@@ -35,9 +34,9 @@ def _one_of_two(rank, init, folder, other):
 @pytest.mark.slow
 @pytest.mark.parametrize('other, reason', [
     ('late', 'another process did not come in time (Timed out waiting 2000ms'), ('gone', 'another process is gone (')])
-def test_the_reason_and_how_to_go_on(tmp_path, other, reason):
+def test_the_reason_and_how_to_go_on(in_processes, tmp_path, other, reason):
     (tmp_path / 'iter_2.pth').touch()
-    mp.spawn(_one_of_two, args=(tmp_path / 'init', tmp_path, other), nprocs=2)
+    in_processes(_one_of_two, tmp_path / 'init', tmp_path, other)
     lines = (tmp_path / 'said').read_text().splitlines()
     assert len(lines) == 4 and lines[0].startswith(reason)
     assert ('env_cfg.dist_cfg.timeout' in lines[1]) is (other == 'late')
@@ -75,8 +74,8 @@ def _timeouts(rank, init, folder):
 
 
 @pytest.mark.slow
-def test_how_long_the_others_are_waited_for(tmp_path):
+def test_how_long_the_others_are_waited_for(in_processes, tmp_path):
     """After an iteration and after a validation: unless env_cfg.dist_cfg.timeout says so, and where it does."""
-    mp.spawn(_timeouts, args=(tmp_path / 'init', tmp_path), nprocs=2)
+    in_processes(_timeouts, tmp_path / 'init', tmp_path)
     for rank in (0, 1):
         assert (tmp_path / f'limits{rank}').read_text() == repr([[1800., 86400.], [7., 86400.], [100_000., 100_000.]])

@@ -5,7 +5,6 @@ from functools import partial
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.utils.data import Dataset
 
 from segkit.engine.skipped_samples import SkippedSamples, SkippingLoader, write_table
@@ -41,7 +40,7 @@ def loader(workers=0, **kwargs):
 
 
 @pytest.mark.parametrize('workers, kwargs', [(0, {}), (2, {}), (2, dict(persistent_workers=True)),
-                                             (1, dict(multiprocessing_context='spawn'))])
+                                             (1, dict(multiprocessing_context='forkserver'))])
 def test_batches_arrive_without_what_was_skipped(workers, kwargs):
     data = loader(workers, **kwargs)
     for met in (1, 2):  # passes over the data
@@ -148,8 +147,8 @@ def _share(rank, world, init_file, result_file, limit):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('limit', [3, 2])
-def test_two_processes_count_together(tmp_path, limit):
-    mp.spawn(_share, (2, tmp_path / 'init', tmp_path / 'result', limit), nprocs=2)
+def test_two_processes_count_together(in_processes, tmp_path, limit):
+    in_processes(_share, 2, tmp_path / 'init', tmp_path / 'result', limit)
     results = [torch.load(f'{tmp_path / "result"}.{rank}') for rank in range(2)]
     assert results[0] == results[1]
     before, after, skipped, error = results[0]

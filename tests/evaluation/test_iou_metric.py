@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmengine.evaluator import Evaluator
 from mmengine.structures import PixelData
 from PIL import Image
@@ -242,8 +241,8 @@ def _evaluate_share(rank, world, init_file, result_file):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(tmp_path):
-    mp.spawn(_evaluate_share, (2, tmp_path / 'init', tmp_path / 'result'), nprocs=2)
+def test_two_processes_equal_one(in_processes, tmp_path):
+    in_processes(_evaluate_share, 2, tmp_path / 'init', tmp_path / 'result')
     m = metric(5, iou_metrics=['mIoU', 'mFscore'], num_worst=4)
     m.process({}, draws(7, 5))
     scores = m.evaluate(7)
@@ -266,8 +265,8 @@ def _evaluate_with_skipped(rank, world, init_file, result_file):
 
 
 @pytest.mark.slow
-def test_skipped_samples_of_all_processes_are_counted(tmp_path):
-    mp.spawn(_evaluate_with_skipped, (2, tmp_path / 'init', tmp_path / 'result'), nprocs=2)
+def test_skipped_samples_of_all_processes_are_counted(in_processes, tmp_path):
+    in_processes(_evaluate_with_skipped, 2, tmp_path / 'init', tmp_path / 'result')
     for rank in range(2):
         images, skipped, line = torch.load(f'{tmp_path / "result"}.{rank}', weights_only=False)
         assert images == 5 and skipped == (('x/a.jpg', 'is empty'), ('x/b.jpg', 'is empty'))

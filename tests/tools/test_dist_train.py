@@ -87,14 +87,14 @@ def test_two_machines_train_as_one(each_loss, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('images, processes', [(5, 3), (1, 2)])  # one process of the last has no image at all
-def test_each_image_counts_once(tiny_config, tmp_path, trained_tiny, images, processes):
+def test_each_image_counts_once(launched, tiny_config, tmp_path, trained_tiny, images, processes):
     from segkit.apis import test as test_tool
     options = ['--cfg-options', f'test_dataloader.dataset.indices={images}',
                'default_hooks.report=dict(type="RunReportHook")']
     test_tool.main([str(tiny_config), str(trained_tiny), '--work-dir', str(tmp_path / 'one'), *options])
-    done = script('dist_test.sh', tiny_config, trained_tiny, processes, '--work-dir', tmp_path / 'several', *options)
-    assert done.returncode == 0, done.stderr
-    assert f'protocol: {images} image' in done.stdout
+    argv = [tiny_config, trained_tiny, '--work-dir', tmp_path / 'several', *options]
+    said = launched(test_tool.main, argv, processes)
+    assert f'protocol: {images} image' in said
     for name in ('confusion_matrix.csv', 'metrics.json'):
         assert (tmp_path / 'several/test' / name).read_bytes() == (tmp_path / 'one/test' / name).read_bytes()
 
@@ -154,14 +154,13 @@ def test_predictions_and_pictures_of_all_processes_are_written(tiny_config, tmp_
 
 
 @pytest.mark.slow
-def test_best_weights_of_plain_batch_norm_score_what_was_validated(tiny_config, tmp_path):
+def test_best_weights_of_plain_batch_norm_score_what_was_validated(launched, tiny_config, tmp_path):
     """Each process has running statistics of its own; those that are kept are those that were validated."""
+    from segkit.apis import train
     from segkit.config import load_config
     from segkit.engine import SegRunner
-    done = script('dist_train.sh', tiny_config, 2, '--work-dir', tmp_path / 'run', '--cfg-options',
-                  'model.norm_cfg.type=BN', 'val_cfg.val_loss=True',
-                  'custom_hooks=[dict(type="EMAHook", momentum=0.3)]')
-    assert done.returncode == 0, done.stderr
+    launched(train.main, [tiny_config, '--work-dir', tmp_path / 'run', '--cfg-options', 'model.norm_cfg.type=BN',
+                          'val_cfg.val_loss=True', 'custom_hooks=[dict(type="EMAHook", momentum=0.3)]'])
     best = tmp_path / 'run/best_mIoU.pth'
     cfg = load_config(tiny_config, {'model.norm_cfg.type': 'BN', 'val_cfg.val_loss': True, 'load_from': str(best)},
                       say=lambda line: None)

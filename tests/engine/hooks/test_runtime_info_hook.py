@@ -6,7 +6,6 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
-from torch import multiprocessing as mp
 
 from segkit.engine import RuntimeInfoHook
 from segkit.errors import SegkitError
@@ -141,8 +140,8 @@ def _one_of_two(rank, init, folder):
 
 
 @pytest.mark.slow
-def test_process_whose_loss_it_was_is_named_by_all(tmp_path):
-    mp.spawn(_one_of_two, args=(tmp_path / 'init', tmp_path), nprocs=2)
+def test_process_whose_loss_it_was_is_named_by_all(in_processes, tmp_path):
+    in_processes(_one_of_two, tmp_path / 'init', tmp_path)
     said = [(tmp_path / f'said{rank}').read_text() for rank in (0, 1)]
     assert said[0] == said[1]
     assert said[0].startswith('loss is nan at iteration 1 in process 1 of 2; its images: 1.jpg.\n')

@@ -5,7 +5,6 @@ import socket
 
 import pytest
 import torch
-from torch import multiprocessing as mp
 
 from segkit.config import load_config
 from segkit.engine import SegRunner, ValLoop
@@ -164,11 +163,11 @@ def _validate(rank, port, config, work_dir):
 
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='one GPU cannot serve two processes')
-def test_number_of_processes_changes_no_bit(run, tiny_config, tmp_path):
+def test_number_of_processes_changes_no_bit(in_processes, run, tiny_config, tmp_path):
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = str(s.getsockname()[1])
     torch.set_num_threads(1)
     (tmp_path / 'two').mkdir()
-    mp.spawn(_validate, args=(port, tiny_config, tmp_path / 'two'), nprocs=2)  # five images: three and two
+    in_processes(_validate, port, tiny_config, tmp_path / 'two')  # five images: three and two
     assert torch.load(tmp_path / 'two/metrics') == run(**{'val_cfg__val_loss': True}).val()

@@ -4,7 +4,6 @@ import socket
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -128,11 +127,11 @@ def in_process(rank, port, folder):
     torch.distributed.destroy_process_group()
 
 
-def test_two_processes_with_synchronised_norms(tmp_path):
+def test_two_processes_with_synchronised_norms(in_processes, tmp_path):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    mp.spawn(in_process, args=(port, tmp_path), nprocs=2)
+    in_processes(in_process, port, tmp_path)
     for rank in range(2):
         result = torch.load(tmp_path / f'{rank}.pth')
         assert_same(result[False], result[True])

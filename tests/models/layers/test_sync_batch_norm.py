@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmcv.cnn import ConvModule, build_norm_layer
 from mmengine.registry import DefaultScope
 from torch import nn
@@ -61,13 +60,13 @@ def run_process(rank: int, port: int, folder: Path) -> None:
 
 
 @pytest.fixture(scope='module')
-def processes(tmp_path_factory) -> list[dict]:
+def processes(in_processes, tmp_path_factory) -> list[dict]:
     """What each of the processes computed on its shard."""
     folder = tmp_path_factory.mktemp('ranks')
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    mp.spawn(run_process, args=(port, folder), nprocs=len(SHARDS))
+    in_processes(run_process, port, folder, nprocs=len(SHARDS))
     return [torch.load(folder / f'{rank}.pth') for rank in range(len(SHARDS))]
 
 

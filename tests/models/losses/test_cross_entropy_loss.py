@@ -1,14 +1,12 @@
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 
-import segkit
 from segkit.errors import ConfigError
+from segkit.models.losses import CrossEntropyLoss
 from segkit.registry import LOSSES
 
 WEIGHT = [0.5, 1., 2., 0.1, 3.]
@@ -120,29 +118,23 @@ def test_refusals(cfg, message):
         build(**cfg)
 
 
-RANK = '''
-import sys, torch, torch.distributed as dist
-from segkit.models.losses.cross_entropy_loss import CrossEntropyLoss
-rank, path = int(sys.argv[1]), sys.argv[2]
-dist.init_process_group('gloo', init_method='file://' + path, rank=rank, world_size=2)
-logits, labels = torch.load(path + '.pt')
-part = logits[rank:rank + 1].clone().requires_grad_()
-loss = CrossEntropyLoss(avg_non_ignore=True)(part, labels[rank:rank + 1])
-loss.backward()
-torch.save((loss.detach(), part.grad), path + f'.{rank}')
-dist.destroy_process_group()
-'''
+def _on_one_image(rank, path):
+    dist.init_process_group('gloo', init_method=f'file://{path}', rank=rank, world_size=2)
+    logits, labels = torch.load(path + '.pt')
+    part = logits[rank:rank + 1].clone().requires_grad_()
+    loss = CrossEntropyLoss(avg_non_ignore=True)(part, labels[rank:rank + 1])
+    loss.backward()
+    torch.save((loss.detach(), part.grad), path + f'.{rank}')
+    dist.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_the_mean_is_the_global_one_over_two_processes(draw, tmp_path):
+def test_the_mean_is_the_global_one_over_two_processes(draw, in_processes, tmp_path):
     logits, labels = draw.scores(3, 2, 5, 5, 6), draw.labels(4, 2, 33, 35, 5)
     labels[1, :25] = 255  # unevenly spread void
     path = str(tmp_path / 'meet')
     torch.save((logits, labels), path + '.pt')
-    root = Path(segkit.__file__).parents[1]
-    ranks = [subprocess.Popen([sys.executable, '-c', RANK, str(rank), path], cwd=root) for rank in range(2)]
-    assert [process.wait(timeout=120) for process in ranks] == [0, 0]
+    in_processes(_on_one_image, path)
     losses, grads = zip(*(torch.load(f'{path}.{rank}') for rank in range(2)))
     logits.requires_grad_()
     wanted = build(avg_non_ignore=True)(logits, labels)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -285,11 +284,11 @@ def run_process(rank: int, port: int, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_with_twice_the_batch(tmp_path):
+def test_two_processes_are_one_with_twice_the_batch(in_processes, tmp_path):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    mp.spawn(run_process, args=(port, tmp_path), nprocs=2)
+    in_processes(run_process, port, tmp_path)
     first, second = (torch.load(tmp_path / f'{rank}.pth') for rank in range(2))
     images, labels = batch(n=4)
     labels[:2, 10:] = 255
