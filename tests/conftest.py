@@ -30,13 +30,19 @@ multiprocessing.set_forkserver_preload(['torch', 'torch._dynamo', 'matplotlib.fi
                                         'segkit.engine', 'segkit.evaluation', 'segkit.models'])
 
 
+def _with_environment(rank, environment, function, args):
+    os.environ.clear()
+    os.environ.update(environment)
+    function(rank, *args)
+
+
 @pytest.fixture(scope='session')
 def in_processes():
     """Run a function of a rank and more in several processes, which are no forks of this one."""
     from torch.multiprocessing import start_processes
 
-    def run(function, *args, nprocs=2):
-        start_processes(function, args, nprocs, start_method='forkserver')
+    def run(function, *args, nprocs=2):  # the forkserver's own environment is that of the test which came first
+        start_processes(_with_environment, (dict(os.environ), function, args), nprocs, start_method='forkserver')
 
     return run
 
