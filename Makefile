@@ -14,7 +14,7 @@ DEMO := configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py
 # bfloat16 nearly halves the time where the processor computes in it, and costs time where it does not.
 AMP ?= $(shell grep -q -w -e avx512_bf16 -e amx_bf16 /proc/cpuinfo 2>/dev/null && echo --amp)
 PYTEST_ARGS ?=
-# Processes that tests run in; each takes up to 2 GB.
+# Processes that tests run in; each takes up to 2 GB and one core: threads of several would wait for each other.
 WORKERS ?= 2
 # MMSegmentation's environment, and its own config files, which the fork's wheel lacks.
 PEER ?= .peer
@@ -57,7 +57,7 @@ demo: install
 	@echo 'Pictures: $(WORK)/val_predictions.jpg, $(WORK)/curves.png, $(WORK)/predictions/'
 
 test: install
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 systems: install
 	$(PY) tools/benchmarks/systems.py $(SYSTEMS_ARGS)
