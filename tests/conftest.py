@@ -4,9 +4,11 @@ import email.utils
 import http.server
 import multiprocessing
 import os
+import random
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,48 +32,67 @@ multiprocessing.set_forkserver_preload(['torch', 'torch._dynamo', 'matplotlib.fi
                                         'segkit.engine', 'segkit.evaluation', 'segkit.models'])
 
 
-def _with_environment(rank, environment, function, args):
+def _as_started_anew(rank, environment, function, args):
+    """A fork has its parent's state of random numbers and the forkserver's environment, a new process has neither."""
+    import numpy as np
+    import torch
     os.environ.clear()
     os.environ.update(environment)
+    random.seed()
+    np.random.seed()
+    torch.seed()
     function(rank, *args)
 
 
 @pytest.fixture(scope='session')
 def in_processes():
-    """Run a function of a rank and more in several processes, which are no forks of this one."""
-    from torch.multiprocessing import start_processes
+    """Run a function of a rank and more in several processes, which are no forks of this one; 5 minutes at most.
 
-    def run(function, *args, nprocs=2):  # the forkserver's own environment is that of the test which came first
-        start_processes(_with_environment, (dict(os.environ), function, args), nprocs, start_method='forkserver')
+    What Python and torch read when they are imported (TMPDIR, OMP_NUM_THREADS) is the forkserver's.
+    """
+    import torch
+    start_method = 'spawn' if torch.cuda.is_available() else 'forkserver'  # a fork cannot use CUDA
+
+    def run(function, *args, nprocs=2):
+        started = torch.multiprocessing.start_processes(_as_started_anew, (dict(os.environ), function, args), nprocs,
+                                                        join=False, start_method=start_method)
+        end = time.monotonic() + 300
+        while not started.join(timeout=5):
+            if time.monotonic() > end:
+                for process in started.processes:
+                    process.kill()
+                pytest.fail(f'{function.__name__}: processes {started.pids()} had not ended after 5 minutes')
 
     return run
 
 
-def _as_launched(rank, main, argv, processes, threads, port, said):
+def _as_launched(rank, main, argv, processes, port, said):
     import torch
-    ranks = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=processes, LOCAL_WORLD_SIZE=processes)
-    os.environ.update({name: str(value) for name, value in ranks.items()}, MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
+    if processes > 1:
+        argv = [*argv, '--launcher', 'pytorch']
+        ranks = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=processes, LOCAL_WORLD_SIZE=processes, MASTER_PORT=port)
+        os.environ.update({name: str(value) for name, value in ranks.items()}, MASTER_ADDR='127.0.0.1')
     with open(f'{said}{rank}', 'w') as out, contextlib.redirect_stdout(out):
         main(argv)
-    os._exit(0)  # as segkit.apis.cli leaves: gloo may abort a process that ends with its group
 
 
 @pytest.fixture
 def launched(in_processes, tmp_path_factory):
-    """Run main of a tool as a launcher of several processes does; what the first one printed is returned.
+    """Run main of a tool in a process of its own, or in several as a launcher does; what the first printed is returned.
 
-    dist_train.sh and dist_test.sh have tests of their own; this is for what the processes do.
+    Each has one thread. dist_train.sh and dist_test.sh have tests of their own; this is for what the processes do.
     """
-    import torch
-
     def run(main, argv, processes=2):
         said = tmp_path_factory.mktemp('launched') / 'rank'
         with socket.socket() as probe:
             probe.bind(('127.0.0.1', 0))
-            port = str(probe.getsockname()[1])
-        in_processes(_as_launched, main, [*map(str, argv), '--launcher', 'pytorch'], processes,
-                     torch.get_num_threads(), port, str(said), nprocs=processes)
+            port = probe.getsockname()[1]
+        try:
+            in_processes(_as_launched, main, [*map(str, argv)], processes, port, str(said), nprocs=processes)
+        except BaseException:
+            print(*(f'{path.name}: {path.read_text()}' for path in sorted(said.parent.iterdir())), sep='\n')
+            raise
         return Path(f'{said}0').read_text()
 
     return run

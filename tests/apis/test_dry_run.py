@@ -224,4 +224,4 @@ def test_a_large_network(layout, tmp_path):
                           capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert '2x19x97x97' in row(done.stdout, 'decode_head ASPPHead')
-    print(done.stdout.splitlines()[-2])  # how long it took; docs/dry_run.md has the measured times
+    print(done.stdout.splitlines()[-2])  # how long it took; docs/dry_run.md has the times of larger ones

@@ -92,7 +92,7 @@ def test_real_photos_are_those_of_the_folder(pack, data_pack, workers):
 def test_loader_processes_that_are_started_anew(pack, scenes):
     """Such a process gets the dataset in a message, and opens the pack itself."""
     dataset = build(pack(scenes))
-    loader = DataLoader(dataset, batch_size=None, num_workers=1, multiprocessing_context='forkserver')
+    loader = DataLoader(dataset, batch_size=None, num_workers=1, multiprocessing_context='spawn')
     for i, sample in enumerate(loader):
         assert np.array_equal(sample['img'], dataset[i]['img'])
         assert np.array_equal(sample['gt_seg_map'], dataset[i]['gt_seg_map'])

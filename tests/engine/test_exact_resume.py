@@ -206,7 +206,7 @@ def test_what_is_compared_would_be_seen(run, tmp_path, same):
 
 @pytest.fixture
 def train(tiny_config, launched):
-    """Train to iteration 8 with tools/train.py, four images an iteration, on one process or two."""
+    """Train to iteration 8 as tools/train.py does, four images an iteration, on one process or two."""
     def of(folder, processes, *options):
         launched(main, [tiny_config, '--work-dir', folder, *options, '--cfg-options', 'train_cfg.max_iters=8',
                         'default_hooks.checkpoint.interval=4', 'model.decode_head.dropout_ratio=0.',

@@ -345,7 +345,8 @@ def test_two_processes_stop_at_one_iteration(tool, launched, tiny_config, tmp_pa
     train('whole')
     for stage, target, saved in (('before_train_iter', 'self', 4), ('after_val_iter', 'launcher', 3)):
         cut = tmp_path / f'cut_{target}'
-        done = tool(cut.name, processes=2, STAGE=stage, SIGNAL=str(int(signal.SIGTERM)), TARGET=target, SENDER='1')
+        done = tool(cut.name, processes=2, STAGE=stage, SIGNAL=str(int(signal.SIGTERM)), TARGET=target, SENDER='1',
+                    OMP_NUM_THREADS='1')
         line = f'stopped by SIGTERM at iteration {saved} of 6, saved in {cut}/iter_{saved}.pth\n'
         assert done.stdout.count(line) == 1, done.stdout + done.stderr
         assert f'{tmp_path}/dist_train.sh' in done.stdout
