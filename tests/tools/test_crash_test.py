@@ -9,6 +9,16 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
+PAGE = """# Crash test
+
+<!-- figures: tools/benchmarks/crash_test.py -->
+OF ONE PROCESS, OLD
+<!-- end of figures -->
+
+<!-- figures: tools/benchmarks/crash_test.py --amp --processes 2 -->
+OF TWO PROCESSES
+<!-- end of figures -->
+"""
 
 
 def crash_test(*args):
@@ -19,12 +29,16 @@ def crash_test(*args):
 
 @pytest.mark.slow
 def test_two_kills_change_nothing(tmp_path, monkeypatch):
-    done = crash_test('--kills', 2, '--work-dir', tmp_path / 'runs', '--report', tmp_path / 'report.md')
+    page = tmp_path / 'report.md'
+    page.write_text(PAGE)
+    done = crash_test('--kills', 2, '--work-dir', tmp_path / 'runs', '--report', page)
     assert done.returncode == 0, done.stdout + done.stderr
-    report = (tmp_path / 'report.md').read_text()
-    assert 'bit for bit' in report
+    report = page.read_text()
+    assert 'bit for bit' in report and 'OF ONE PROCESS, OLD' not in report
     assert report.count('| none |') == 9
-    assert [line.split('|')[1].strip() for line in report.splitlines()[-2:]] == ['1', '2']
+    assert report.count('OF TWO PROCESSES') == report.count('## 1 process\n') == 1
+    kills = report[:report.index('<!-- end of figures -->')].splitlines()[-2:]
+    assert [line.split('|')[1].strip() for line in kills] == ['1', '2']
 
     # What compares is not blind: a weight, a row and a score that differ are named.
     monkeypatch.syspath_prepend(str(ROOT / 'tools/benchmarks'))
@@ -49,6 +63,7 @@ def test_two_kills_change_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize('args, words', [
     (['--kills', '0'], '--kills and --processes are at least 1'),
     (['--work-dir', str(ROOT / 'tools')], 'is not empty; name a new folder'),
+    (['--report', str(ROOT / 'nowhere/page.md')], 'there is no folder'),
 ])
 def test_command_line_is_checked(args, words):
     done = crash_test(*args)

@@ -19,4 +19,4 @@ def test_difference_names_the_tensor_that_is_furthest_apart():
 
 def test_the_page_has_a_place_for_the_figures():
     page = (PATH.parents[2] / 'docs/distributed.md').read_text()
-    assert [page.count(mark) for mark in tool.MARKS] == [1, 1]
+    assert page.count(f'<!-- figures: {tool.MARKS} -->\n') == 1

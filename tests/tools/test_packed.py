@@ -17,7 +17,7 @@ def tool(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     import packed
     yield packed
-    for name in ('packed', 'packed_damage', 'data_pipeline', 'data_pipeline_side', 'answering'):
+    for name in ('packed', 'packed_damage', 'data_pipeline', 'data_pipeline_side', 'marked_page', 'answering'):
         sys.modules.pop(name, None)
 
 
@@ -38,10 +38,9 @@ def test_figures_go_between_the_marks_and_every_damage_is_told(tool, tmp_path):
     assert all('PACK' in row for row in rows)
 
 
-def test_a_page_without_marks_is_refused_before_anything_is_measured(tool, tmp_path):
-    (tmp_path / 'page.md').write_text('no marks')
-    with pytest.raises(ConfigError, match='two marks'):
-        tool.main(['--data-root', str(tmp_path), '--out', str(tmp_path / 'page.md')])
+def test_a_page_without_a_folder_is_refused_before_anything_is_measured(tool, tmp_path):
+    with pytest.raises(ConfigError, match='there is no folder .*nowhere; make it'):
+        tool.main(['--data-root', str(tmp_path), '--out', str(tmp_path / 'nowhere' / 'page.md')])
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='asks Linux what it holds of files')

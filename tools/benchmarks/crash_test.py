@@ -1,7 +1,7 @@
 """Kill a training again and again, go on each time, and compare its end with an uninterrupted one, bit for bit.
 
     python tools/benchmarks/crash_test.py
-    python tools/benchmarks/crash_test.py --kills 40 --seed 1 --amp --report docs/crash_test.md
+    python tools/benchmarks/crash_test.py --kills 6 --amp --processes 2 --report docs/crash_test.md
     python tools/benchmarks/crash_test.py --config my_config.py --cfg-options data_root=data/mine
 
 Each kill is SIGKILL to all processes of the run: at any moment, while a checkpoint is being written, in a validation,
@@ -11,12 +11,17 @@ weights, and the rows of metrics.csv and scalars.json without times. Exit status
 
 Without --config a small DeepLabV3 learns generated scenes, with dropout, EMA, 2 loader processes, a validation every 15
 iterations and a checkpoint every 5.
+
+--report puts what was seen between marks of the page, one pair for each way to train (processes, precision, config);
+what it has of other ways stays.
 """
 import argparse
+import collections
 import datetime
 import os
 import platform
 import random
+import shlex
 import shutil
 import socket
 import sys
@@ -26,15 +31,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from segkit.apis.arguments import add_cfg_options
-from segkit.apis.cli import run
-from segkit.cores import usable_cores
-from segkit.errors import ConfigError
+sys.path.insert(0, str(Path(__file__).parent))
+from marked_page import folder_of, put  # noqa: E402
+
+from segkit.apis.arguments import add_cfg_options  # noqa: E402
+from segkit.apis.cli import run  # noqa: E402
+from segkit.cores import usable_cores  # noqa: E402
+from segkit.errors import ConfigError  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py'
 AIMS = ('save', 'anywhere', 'validation', 'save', 'loader', 'start-up', 'save')
 CHECKPOINT_EVERY, VALIDATE_EVERY, LOG_EVERY = 5, 15, 2
+ITERATIONS_PER_KILL = 12
+MARKS = 'tools/benchmarks/crash_test.py'
 
 
 def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -44,11 +54,11 @@ def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument('--config', help='a config (default: the demo, made small)')
     add_cfg_options(parser)
     parser.add_argument('--work-dir', type=Path, help='a new folder for both runs (default: a temporary one, removed)')
-    parser.add_argument('--iters-per-kill', type=int, default=12, metavar='N',
+    parser.add_argument('--iters-per-kill', type=int, default=ITERATIONS_PER_KILL, metavar='N',
                         help='iterations of the run for each kill (default: %(default)s)')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
     parser.add_argument('--processes', type=int, default=1, help='processes of the run, gloo (default: %(default)s)')
-    parser.add_argument('--report', type=Path, help='write the report to this Markdown file')
+    parser.add_argument('--report', type=Path, metavar='FILE', help='put the report on this Markdown page')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return parser.parse_args(argv)
 
@@ -144,7 +154,7 @@ class CrashTest:
         kill.resumed_from, kill.resumed_at = training.resumed_from, training.resumed_at
 
     def report(self, rows: list[tuple[str, int, str]]) -> str:
-        """The result as Markdown."""
+        """The result as Markdown, one part of a page."""
         import torch
         args = self.args
         differ = [row for row in rows if row[2]]
@@ -152,32 +162,45 @@ class CrashTest:
             'the demo config made small' if args.config is None else str(args.config),
             '--amp (bfloat16 on a CPU)' if args.amp else '', f'{args.processes} process' + 'es' * (args.processes > 1),
             '2 loader processes', 'dropout', 'EMA', *args.cfg_options)))
-        count: dict[str, int] = {}
-        for kill in self.kills:
-            name = 'a save' if 'sav' in kill.doing else kill.doing
-            count[name] = count.get(name, 0) + 1
+        hit = collections.Counter('a save' if 'sav' in kill.doing else kill.doing for kill in self.kills)
+        moments = ['--kills', str(args.kills), '--seed', str(args.seed)]
+        if args.iters_per_kill != ITERATIONS_PER_KILL:
+            moments += ['--iters-per-kill', str(args.iters_per_kill)]
         lines = [
-            '# Crash test', '',
-            f'{len(self.kills)} kills (SIGKILL to every process), {self.iterations} iterations: '
+            f'## {heading(args)}', '',
+            f'{len(self.kills)} kill' + 's' * (len(self.kills) > 1)
+            + f' (SIGKILL to every process), {self.iterations} iterations: '
             + ('**the end is that of the uninterrupted run, bit for bit.**' if not differ else '**it differs.**'), '',
             f'Settings: {settings}; a checkpoint every {CHECKPOINT_EVERY}, a validation every {VALIDATE_EVERY}, a row '
             f'of the log every {LOG_EVERY} iterations; seed {args.seed}.', '',
             f'Machine: {usable_cores()} cores, {processor()}, torch {torch.__version__}, Python '
             f'{platform.python_version()}.',
-            '', 'Hit: ' + ', '.join(f'{name} {number}' for name, number in sorted(count.items())) + '.', '',
-            'Command: `' + ' '.join(['python tools/benchmarks/crash_test.py', f'--kills {args.kills}',
-                                        f'--seed {args.seed}'] + ['--amp'] * args.amp
-                                       + [f'--processes {args.processes}'] * (args.processes > 1)) + '`', '',
-            '## What was compared', '', '| | values | difference |', '|---|---:|---|',
+            '', 'Hit: ' + ', '.join(f'{name} {number}' for name, number in sorted(hit.items())) + '.', '',
+            f'Command: `python {MARKS} {shlex.join([*moments, *way(args)])}`', '',
+            '### What was compared', '', '| | values | difference |', '|---|---:|---|',
             *(f'| {name} | {number:,} | {difference or "none"} |' for name, number, difference in rows), '',
-            '## The kills', '',
+            '### The kills', '',
             'Iteration: the last one that was logged. Repeated: iterations from the checkpoint to there.', '',
             '| | aimed at | seconds after its start | iteration | it was | went on from | repeated |',
             '|---:|---|---:|---:|---|---|---:|',
             *(f'| {number} | {kill.aim} | {kill.after:.1f} | {kill.iteration} | {kill.doing} | '
               f'{kill.resumed_from or "the start"} | {max(kill.iteration - kill.resumed_at, 0)} |'
               for number, kill in enumerate(self.kills, 1))]
-        return '\n'.join(lines) + '\n'
+        return '\n'.join(lines)
+
+
+def way(args: argparse.Namespace) -> list[str]:
+    """The options that say what is trained and how: they name the part of the page. When it is killed does not."""
+    return [*(['--config', str(args.config)] if args.config is not None else []), *['--amp'] * args.amp,
+            *(['--processes', str(args.processes)] if args.processes > 1 else []),
+            *(['--cfg-options', *args.cfg_options] if args.cfg_options else [])]
+
+
+def heading(args: argparse.Namespace) -> str:
+    """What the part of the page is called."""
+    words = ([] if args.config is None else [str(args.config)]) + [f'{args.processes} process'
+                                                                   + 'es' * (args.processes > 1)]
+    return ', '.join(words + ['mixed precision'] * args.amp + list(args.cfg_options))
 
 
 def processor() -> str:
@@ -203,6 +226,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise ConfigError(f'--kills and --processes are at least 1, --iters-per-kill at least {CHECKPOINT_EVERY + 1}.')
     if args.work_dir is not None and args.work_dir.exists() and any(args.work_dir.iterdir()):
         raise ConfigError(f'--work-dir {args.work_dir} is not empty; name a new folder.')
+    if args.report is not None:
+        folder_of(args.report)
     folder = args.work_dir or Path(tempfile.mkdtemp(prefix='crash_test_'))
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
@@ -236,7 +261,7 @@ def crash_test(args: argparse.Namespace, folder: Path) -> bool:
     for name, number, difference in rows:
         test.say(f'{name}: {number:,} values, ' + (f'DIFFERENT: {difference}' if difference else 'the same'))
     if args.report is not None:
-        args.report.write_text(test.report(rows))
+        put(args.report, shlex.join([MARKS, *way(args)]), test.report(rows), 'Crash test')
         test.say(f'report: {args.report}')
     return not any(difference for _, _, difference in rows)
 

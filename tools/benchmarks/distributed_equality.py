@@ -13,10 +13,16 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+from marked_page import folder_of, put  # noqa: E402
+
+from segkit.apis.cli import run  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs/demo/deeplabv3_r18w32-d8_1xb4-2400_scenes-128x128.py'
@@ -35,7 +41,7 @@ class Float64EncoderDecoder(EncoderDecoder):
     def forward(self, inputs, *args, **kwargs):
         return super().forward(inputs.double(), *args, **kwargs)
 """
-MARKS = ('<!-- figures: tools/benchmarks/distributed_equality.py -->', '<!-- end of figures -->')
+MARKS = 'tools/benchmarks/distributed_equality.py'
 
 
 class Run(NamedTuple):
@@ -48,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--iterations', type=int, default=30, help='updates of each training (default: 30)')
-    p.add_argument('--report', type=Path, metavar='FILE', help='put the figures between the marks of this page '
-                   '(default: only printed)')
+    p.add_argument('--report', type=Path, metavar='FILE', help='put the figures between the marks of this page, '
+                   'at its end where it has none (default: only printed)')
     return p
 
 
@@ -101,9 +107,15 @@ def matrix(folder: Path, data: Path, checkpoint: Path, processes: int, images: i
     return (folder / 'test/confusion_matrix.csv').read_text()
 
 
-def main() -> None:
-    """Compare, print, and write the report."""
-    args = parser().parse_args()
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Compare, print, and write the report.
+
+    Raises:
+        ConfigError: If the report's page has no folder.
+    """
+    args = parser().parse_args(argv)
+    if args.report is not None:
+        folder_of(args.report)
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         data = work / 'scenes'
@@ -139,12 +151,10 @@ def main() -> None:
                 print(lines[-1], flush=True)
     text = '\n'.join(lines)
     if args.report:
-        page = args.report.read_text()
-        before, after = page.split(MARKS[0])[0], page.split(MARKS[1])[1]
-        args.report.write_text(f'{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}')
+        put(args.report, MARKS, text, 'Several processes against one')
     if not same:
         raise SystemExit('error: a confusion matrix depends on the number of processes')
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

@@ -29,6 +29,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from data_pipeline import machine  # noqa: E402
 from data_pipeline_side import PIPELINE, digest  # noqa: E402
+from marked_page import folder_of, put  # noqa: E402
 from packed_damage import damage_table  # noqa: E402
 
 from segkit.apis.arguments import Parser  # noqa: E402
@@ -36,7 +37,7 @@ from segkit.apis.cli import run  # noqa: E402
 from segkit.errors import ConfigError, DataError  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-MARKS = ('<!-- figures: tools/benchmarks/packed.py -->', '<!-- end of figures -->')
+MARKS = 'tools/benchmarks/packed.py'
 LOAD = PIPELINE[:2]
 SIDES = ('folder', 'pack')
 
@@ -54,7 +55,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
                         help='blocks of each side; three times as many cold ones (default: %(default)s)')
     parser.add_argument('--work-dir', type=Path, help='where the pack is made (default: a temporary folder)')
     parser.add_argument('--out', type=Path, default=ROOT / 'docs/packed.md', metavar='FILE',
-                        help='page that gets the figures between its marks (default: docs/packed.md)')
+                        help='page that gets the figures, between its marks or at its end (default: docs/packed.md)')
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     args = parser.parse_args(argv)
     if args.data_root is None:
@@ -261,21 +262,18 @@ def main(argv: Sequence[str]) -> None:
     """Measure and write the page.
 
     Raises:
-        ConfigError: If there are no data, or the page has no marks.
+        ConfigError: If there are no data, or the page has no folder.
         DataError: If a sample differs.
     """
     args = parse_args(argv)
-    if not all(mark in args.out.read_text() for mark in MARKS):
-        raise ConfigError(f'{args.out} has not the two marks that figures are put between:\n{MARKS[0]}\n{MARKS[1]}')
+    folder_of(args.out)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     np.random.seed(0)
     with tempfile.TemporaryDirectory(dir=args.work_dir) as folder:
         text = figures(args, Path(folder))
     print(text)
-    page = args.out.read_text()
-    before, after = page.split(MARKS[0])[0], page.split(MARKS[1])[1]
-    args.out.write_text(f'{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}')
+    put(args.out, MARKS, text, 'Folder against pack')
 
 
 if __name__ == '__main__':
