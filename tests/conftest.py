@@ -1,6 +1,7 @@
 """Fixtures every test may use."""
 import contextlib
 import email.utils
+import gc
 import http.server
 import multiprocessing
 import os
@@ -17,6 +18,16 @@ import pytest
 
 # A shell's background job is started with Ctrl-C ignored, and so would be every process that a test stops with it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """Keep Python's garbage collector off what was imported and collected: it stays to the end anyway.
+
+    torch.export has it look through everything again and again; this and rarer looks save 4 % of the suite's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)

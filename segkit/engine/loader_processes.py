@@ -89,12 +89,24 @@ def one_pass(loader: DataLoader) -> Iterator[Any]:
                 raise
             yield batch
     except BaseException:
-        if _dead(batches):
-            _abandon(batches)
-        elif hasattr(batches, '_shutdown_workers'):  # torch has no public way
-            batches._shutdown_workers()
-        loader._iterator = None
+        _end(loader, batches)
         raise
+
+
+@contextmanager
+def ended_behind(runner: Any) -> Iterator[None]:
+    """Processes of a runner's loaders end with what is inside, also those that wait for a next pass.
+
+    A loader with ``persistent_workers`` keeps its own for as long as it lives. Left to the garbage collector, they hold
+    up whatever runs by then, as does a pass that is broken off.
+    """
+    try:
+        yield
+    finally:
+        for loop in (runner._train_loop, runner._val_loop, runner._test_loop):  # the properties would build them
+            loader = getattr(loop, 'dataloader', None)
+            if getattr(loader, '_iterator', None) is not None:
+                _end(loader, loader._iterator)
 
 
 @contextmanager
@@ -162,6 +174,15 @@ def _dead(batches: Any) -> list:
     gone = [(w, used) for w, used in zip(batches._workers, batches._workers_status) if not w.is_alive()]
     # One that is not used may have done its part; torch takes those for it too of which it has found out itself.
     return sorted((w for w, used in gone if used or w.exitcode), key=lambda w: w.exitcode == 0)
+
+
+def _end(loader: Any, batches: Any) -> None:
+    if _dead(batches):
+        _abandon(batches)
+    elif hasattr(batches, '_shutdown_workers'):  # torch has no public way
+        batches._shutdown_workers()
+    if getattr(loader, '_iterator', None) is batches:  # and not that of a later pass
+        loader._iterator = None
 
 
 def _check(batches: Any, wait: float = 0.0, cause: Any = None) -> None:

@@ -33,7 +33,7 @@ from segkit.engine.checks import cross_checks, frozen_norms, run_arguments
 from segkit.engine.console import Console
 from segkit.engine.data_loading import build_data_loader
 from segkit.engine.full_disk import full_disk_explained
-from segkit.engine.loader_processes import death_explained
+from segkit.engine.loader_processes import death_explained, ended_behind
 from segkit.engine.lost_processes import loss_explained
 from segkit.engine.run_config import RunConfig
 from segkit.engine.schedule import fill_ends
@@ -277,14 +277,13 @@ class SegRunner(Runner):
         """
         wanted = self.cfg.get('compile')
         self._to_compile = compiling.plan(run_state.bare(self.model), wanted)
-        difference = recipe.difference(self.cfg, self.world_size)
-        if difference:
+        if difference := recipe.difference(self.cfg, self.world_size):
             self.logger.info(difference)
         with environment.memory_explained(), compiling.explained(wanted), death_explained(self):
             with (full_disk_explained(self.work_dir, training=True), determinism.refusals_explained(),
-                  loss_explained(self, training=True)):
-                with StopRequest(self.launcher != 'none', self._timeout) as self.stop_request:
-                    return super().train()
+                  loss_explained(self, training=True), ended_behind(self),
+                  StopRequest(self.launcher != 'none', self._timeout) as self.stop_request):
+                return super().train()
 
     def _maybe_compile(self, target: str) -> None:
         """Compile the parts that ``compile`` of the config names, once the weights are there."""
@@ -301,13 +300,14 @@ class SegRunner(Runner):
 
     def val(self) -> dict:
         """Validate; returns the scores."""
-        with environment.memory_explained(), determinism.refusals_explained(), death_explained(), loss_explained(self):
+        with (environment.memory_explained(), death_explained(), determinism.refusals_explained(),
+              loss_explained(self), ended_behind(self)):
             return super().val()
 
     def test(self) -> dict:
         """Test; returns the scores."""
         with environment.memory_explained(), full_disk_explained(self.work_dir, training=False), death_explained():
-            with determinism.refusals_explained(), loss_explained(self):
+            with determinism.refusals_explained(), loss_explained(self), ended_behind(self):
                 return super().test()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from torch.utils.data import DataLoader
 
 from segkit.engine.data_loading import init_worker
@@ -169,6 +170,30 @@ def test_killed_at_any_moment_it_is_an_error_within_seconds():
                         threading.Thread(target=kill).start()
                     time.sleep(dice.random() * 0.005)
         assert time.perf_counter() - killed[0] < 10
+        assert not children()
+
+
+@pytest.mark.parametrize('breaks_off', [False, True])
+def test_none_is_left_behind_a_run(run, breaks_off):
+    """Neither of a training, nor of its validations, whose own wait for the next one, nor of a test."""
+    class BreakOff(Hook):
+        def after_train_iter(self, runner, **_):
+            if runner.iter == 4:
+                assert len(children()) == 3
+                raise ZeroDivisionError
+
+    runner = run(train_cfg=dict(max_iters=6, val_interval=2), **{
+        f'{name}_dataloader': dict(num_workers=count, persistent_workers=True)
+        for name, count in dict(train=2, val=1, test=1).items()})
+    if breaks_off:
+        runner.register_hook(BreakOff())
+        with pytest.raises(ZeroDivisionError):
+            runner.train()
+    else:
+        runner.train()
+    assert not children()
+    for part in (runner.val, runner.test):  # the same loaders work once more
+        assert part()['mIoU'] >= 0
         assert not children()
 
 

@@ -10,6 +10,9 @@ sys.path.insert(0, str(FOLDER))
 import bad_inputs  # noqa: E402
 
 CASES = [(group, case) for group in bad_inputs.GROUPS for case in bad_inputs.cases_of(group)]
+# --debug is one function's doing for all tools: it is tried at the first case of each group that a tool has.
+TRACED = {(group, case.command.split()[0]): case for group, case in reversed(CASES)
+          if not case.argparse and not case.command.startswith('dist_')}
 
 
 @pytest.fixture(scope='module')
@@ -28,10 +31,14 @@ def test_there_are_cases_of_every_group():
 def test_answer(case, first):
     answer = bad_inputs.answer_in_copy(case, first)
     assert bad_inputs.faults_of(case, answer) == [], answer.err[-2000:]
-    if not case.argparse and not case.command.startswith('dist_'):
-        answer = bad_inputs.answer_in_copy(case, first, debug=True)
-        assert answer.status == 2 and 'Traceback' in answer.err
-        assert all(word in answer.err for word in case.says)
+
+
+@pytest.mark.parametrize('case', [pytest.param(case, id=f'{group}: {case.wrong}')
+                                  for (group, _), case in TRACED.items()])
+def test_debug_shows_the_stack_trace_too(case, first):
+    answer = bad_inputs.answer_in_copy(case, first, debug=True)
+    assert answer.status == 2 and 'Traceback' in answer.err
+    assert all(word in answer.err for word in case.says)
 
 
 def test_good_input_is_not_refused(first):
