@@ -1,4 +1,7 @@
-"""Each head and backbone as a file of ONNX and torch.export, for any size, against itself and torch's own pools."""
+"""Each head and backbone as a graph and a file of ONNX, for any size, against itself and torch's own pools.
+
+A file of torch.export holds the graph as it is; that it comes back is tried with some of the heads.
+"""
 import numpy as np
 import pytest
 import torch
@@ -98,9 +101,11 @@ def build(backbone, head, **more):
 
 
 def agrees(model, tmp_path, kinds, sizes=SIZES, **wanted):
-    """Write files and compare what they give with the network's scores at several sizes."""
+    """Compare what the graph and files of it give with the network's scores at several sizes."""
     plan = plan_for(model, **wanted)
-    graph, files = graph_of(ExportableNetwork(model, plan)), []
+    graph = graph_of(ExportableNetwork(model, plan))
+    recorded = graph.module()
+    files = [lambda image: dict(zip(plan.outputs, recorded(image)))]
     for kind in kinds:
         path = tmp_path / f'model{EXPORTED[kind]}'
         write(graph, kind, path, plan.outputs, FACTS)
@@ -123,12 +128,12 @@ def agrees(model, tmp_path, kinds, sizes=SIZES, **wanted):
     pytest.param(name, i, marks=[pytest.mark.slow] * (name in LARGE and i == 0))
     for name, cfgs in HEADS.items() for i in range(len(cfgs))])
 def test_each_head_at_any_size(name, number, tmp_path):
-    kinds = ['torch-export'] + ['onnx'] * (number == 0 or name == 'FCNHead')
+    kinds = ['torch-export'] * (number == 0) + ['onnx'] * (number == 0 or name == 'FCNHead')
     agrees(build(dict(type='TwoMaps'), dict(HEADS[name][number], type=name)), tmp_path, kinds)
 
 
 @pytest.mark.parametrize('size_rule, kinds', [
-    pytest.param('floor', ['torch-export', 'onnx'], marks=pytest.mark.slow), ('floor+1', ['torch-export'])])
+    pytest.param('floor', ['torch-export', 'onnx'], marks=pytest.mark.slow), ('floor+1', [])])
 def test_copies_at_any_size(size_rule, kinds, tmp_path):
     agrees(build(dict(type='TwoMaps'), dict(type='DeepLabV2Head'), size_rule=size_rule, **MSC), tmp_path, kinds)
 
@@ -143,7 +148,7 @@ def test_a_fixed_size_keeps_torch_s_pools(tmp_path):
                          [(name, i) for name, cfgs in BACKBONE_CONFIGS.items() for i in range(len(cfgs))])
 def test_each_backbone_at_any_size(name, number, tmp_path, shallow):
     model = build(dict(BACKBONE_CONFIGS[name][number], type=name), dict(type='FCNHead', channels=4, num_convs=1))
-    agrees(model, tmp_path, ['torch-export'] + ['onnx'] * (number == 0))
+    agrees(model, tmp_path, ['onnx'] * (number == 0 and name != 'ResNetV1s'))  # which is ResNetV1c with a wider stem
 
 
 def test_padding_that_follows_the_image_wants_a_size(tmp_path, shallow):
@@ -151,7 +156,7 @@ def test_padding_that_follows_the_image_wants_a_size(tmp_path, shallow):
                   dict(type='FCNHead', channels=4, num_convs=1))
     with pytest.raises(ConfigError, match='(?s)adaptive_padding.*Give --size H W'):
         plan_for(model)
-    agrees(model, tmp_path, ['torch-export'], [(1, 65, 91)], size=(65, 91))
+    agrees(model, tmp_path, [], [(1, 65, 91)], size=(65, 91))
 
 
 def test_no_part_is_left_out():
@@ -164,7 +169,7 @@ def test_no_part_is_left_out():
 def test_the_test_s_stride_and_rates_are_in_the_file(tmp_path):
     model = build(dict(R18, type='ResNetV1c', output_stride=16), dict(type='ASPPHead', channels=4),
                   test_cfg=dict(output_stride=8))
-    agrees(model, tmp_path, ['torch-export'], [(1, 97, 131)])
+    agrees(model, tmp_path, [], [(1, 97, 131)])
     assert model.backbone.output_stride == 16  # the network itself is left as it was
 
 
