@@ -23,7 +23,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection_finish():
     """Keep Python's garbage collector off what was imported and collected: it stays to the end anyway.
 
-    torch.export has it look through everything again and again; this and rarer looks save 4 % of the suite's time.
+    torch.export has it look through everything again and again. Freezing, and looking more rarely, save 4 % of the
+    suite's time.
     """
     gc.collect()
     gc.freeze()

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -95,18 +95,25 @@ def one_pass(loader: DataLoader) -> Iterator[Any]:
 
 @contextmanager
 def ended_behind(runner: Any) -> Iterator[None]:
-    """Processes of a runner's loaders end with what is inside, also those that wait for a next pass.
+    """When the block ends, end the processes that a runner's loaders have started in it and keep for a next pass.
 
-    A loader with ``persistent_workers`` keeps its own for as long as it lives. Left to the garbage collector, they hold
-    up whatever runs by then, as does a pass that is broken off.
+    A loader with ``persistent_workers`` keeps them for as long as it lives, and the garbage collector would end them at
+    a bad moment. Processes that were there before the block, of a training that validates inside for one, stay.
     """
+    before = [batches for _, batches in _kept(runner)]
     try:
         yield
     finally:
-        for loop in (runner._train_loop, runner._val_loop, runner._test_loop):  # the properties would build them
-            loader = getattr(loop, 'dataloader', None)
-            if getattr(loader, '_iterator', None) is not None:
-                _end(loader, loader._iterator)
+        with ExitStack() as ends:  # all of them, also where one fails
+            for loader, batches in _kept(runner):
+                if not any(batches is one for one in before):
+                    ends.callback(_end, loader, batches)
+
+
+def _kept(runner: Any) -> list[tuple[Any, Any]]:
+    loops = runner._train_loop, runner._val_loop, runner._test_loop  # the properties would build them
+    loaders = [getattr(loop, 'dataloader', None) for loop in loops]
+    return [(one, one._iterator) for one in loaders if isinstance(one, DataLoader) and one._iterator is not None]
 
 
 @contextmanager

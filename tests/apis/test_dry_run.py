@@ -216,7 +216,7 @@ def test_two_processes(tiny_config, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_large_network(layout, tmp_path):
+def test_large_crops(layout, tmp_path):
     config = 'deeplabv3/deeplabv3_r18-d8_4xb2-40k_cityscapes-769x769.py'
     environment = dict(os.environ, OMP_NUM_THREADS='1', TMPDIR=str(tmp_path))
     done = subprocess.run([sys.executable, str(ROOT / 'tools/train.py'), str(ROOT / 'configs' / config), '--dry-run',

@@ -175,7 +175,7 @@ def test_killed_at_any_moment_it_is_an_error_within_seconds():
 
 @pytest.mark.parametrize('breaks_off', [False, True])
 def test_none_is_left_behind_a_run(run, breaks_off):
-    """Neither of a training, nor of its validations, whose own wait for the next one, nor of a test."""
+    """Neither of a training, nor of its validations, whose processes wait for the next one, nor of a test."""
     class BreakOff(Hook):
         def after_train_iter(self, runner, **_):
             if runner.iter == 4:
@@ -195,6 +195,42 @@ def test_none_is_left_behind_a_run(run, breaks_off):
     for part in (runner.val, runner.test):  # the same loaders work once more
         assert part()['mIoU'] >= 0
         assert not children()
+
+
+def test_a_waiting_one_that_was_killed_holds_nothing_up(run):
+    class Kill(Hook):
+        def after_val(self, runner):
+            (worker, ) = children()
+            os.kill(worker.pid, signal.SIGKILL)
+
+    runner = run(val_dataloader=dict(num_workers=1, persistent_workers=True))
+    runner.register_hook(Kill())
+    start = time.perf_counter()
+    assert runner.val()['mIoU'] >= 0
+    assert not children() and time.perf_counter() - start < 60
+
+
+def test_a_validation_by_hand_leaves_the_training_s_batches_as_they_are(run):
+    class Notes(Hook):
+        def __init__(self, validates):
+            self.validates, self.sums = validates, []
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            self.sums.append([float(image.double().sum()) for image in data_batch['inputs']])
+            if self.validates and runner.iter == 2:
+                runner.val()
+                runner.model.train()
+
+    found = []
+    for validates in (False, True):
+        notes = Notes(validates)
+        runner = run(f'run{validates}', train_dataloader=dict(num_workers=2, persistent_workers=True),
+                     val_dataloader=dict(num_workers=1, persistent_workers=True))
+        runner.register_hook(notes)
+        runner.train()
+        assert not children()
+        found.append(notes.sums)
+    assert len(found[0]) == 6 and found[0] == found[1]
 
 
 @pytest.mark.slow

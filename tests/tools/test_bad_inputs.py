@@ -10,9 +10,11 @@ sys.path.insert(0, str(FOLDER))
 import bad_inputs  # noqa: E402
 
 CASES = [(group, case) for group in bad_inputs.GROUPS for case in bad_inputs.cases_of(group)]
-# --debug is one function's doing for all tools: it is tried at the first case of each group that a tool has.
-TRACED = {(group, case.command.split()[0]): case for group, case in reversed(CASES)
-          if not case.argparse and not case.command.startswith('dist_')}
+# One function has --debug for all tools: it is tried once for each tool in each group, at its first case.
+TRACED: dict = {}
+for group, case in CASES:
+    if not case.argparse and not case.command.startswith('dist_'):
+        TRACED.setdefault((group, case.command.split()[0]), case)
 
 
 @pytest.fixture(scope='module')

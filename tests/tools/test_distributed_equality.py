@@ -15,8 +15,3 @@ def test_difference_names_the_tensor_that_is_furthest_apart():
     b = tool.Run({1: 2.0, 2: 1.25}, dict(big=torch.tensor([100., 2.]), small=torch.tensor([0.75])))
     assert tool.difference(a, b) == (0.25, 2.0, 0.5, 'small')
     assert tool.difference(a, a)[:3] == (0., 0., 0.)
-
-
-def test_the_page_has_a_place_for_the_figures():
-    page = (PATH.parents[2] / 'docs/distributed.md').read_text()
-    assert page.count(f'<!-- figures: {tool.MARKS} -->\n') == 1

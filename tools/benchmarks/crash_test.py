@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).parent))
-from marked_page import folder_of, put  # noqa: E402
+from marked_page import check, put  # noqa: E402
 
 from segkit.apis.arguments import add_cfg_options  # noqa: E402
 from segkit.apis.cli import run  # noqa: E402
@@ -227,7 +227,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.work_dir is not None and args.work_dir.exists() and any(args.work_dir.iterdir()):
         raise ConfigError(f'--work-dir {args.work_dir} is not empty; name a new folder.')
     if args.report is not None:
-        folder_of(args.report)
+        check(args.report)
     folder = args.work_dir or Path(tempfile.mkdtemp(prefix='crash_test_'))
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()

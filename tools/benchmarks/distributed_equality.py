@@ -20,7 +20,7 @@ from typing import NamedTuple, Optional
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from marked_page import folder_of, put  # noqa: E402
+from marked_page import check, put  # noqa: E402
 
 from segkit.apis.cli import run  # noqa: E402
 
@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('--iterations', type=int, default=30, help='updates of each training (default: 30)')
     p.add_argument('--report', type=Path, metavar='FILE', help='put the figures between the marks of this page, '
                    'at its end where it has none (default: only printed)')
+    p.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return p
 
 
@@ -111,11 +112,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Compare, print, and write the report.
 
     Raises:
-        ConfigError: If the report's page has no folder.
+        ConfigError: If the report's page cannot be written.
     """
     args = parser().parse_args(argv)
     if args.report is not None:
-        folder_of(args.report)
+        check(args.report)
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         data = work / 'scenes'

@@ -1,4 +1,5 @@
 """Figures between two marks of a page; what else stands there is written by hand, or by another run, and stays."""
+import os
 from pathlib import Path
 
 from segkit.checkpoint.writing import write_text
@@ -7,15 +8,24 @@ from segkit.errors import ConfigError
 BEGIN, END = '<!-- figures: {} -->', '<!-- end of figures -->'
 
 
-def folder_of(path: Path) -> Path:
-    """The folder a page is to lie in, asked for before anything is measured.
+def check(path: Path) -> None:
+    """See, before anything is measured, that a page can be written.
 
     Raises:
-        ConfigError: If there is none.
+        ConfigError: If there is no folder for it, or one in its place, or if it is no text.
+        OSError: If it cannot be read.
     """
     if not path.parent.is_dir():
         raise ConfigError(f'{path} cannot be written: there is no folder {path.parent}; make it, or name another page.')
-    return path.parent
+    if path.is_dir():
+        raise ConfigError(f'{path} is a folder; name a page in it.')
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f'{path} cannot be written: you may not write to {path.parent}; name another page.')
+    try:
+        if path.is_file():
+            path.read_text(encoding='utf-8')
+    except UnicodeDecodeError:
+        raise ConfigError(f'{path} is no text in UTF-8; name a Markdown page.') from None
 
 
 def put(path: Path, name: str, text: str, title: str) -> None:

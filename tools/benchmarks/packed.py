@@ -29,7 +29,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 from data_pipeline import machine  # noqa: E402
 from data_pipeline_side import PIPELINE, digest  # noqa: E402
-from marked_page import folder_of, put  # noqa: E402
+from marked_page import check, put  # noqa: E402
 from packed_damage import damage_table  # noqa: E402
 
 from segkit.apis.arguments import Parser  # noqa: E402
@@ -262,11 +262,11 @@ def main(argv: Sequence[str]) -> None:
     """Measure and write the page.
 
     Raises:
-        ConfigError: If there are no data, or the page has no folder.
+        ConfigError: If there are no data, or the page cannot be written.
         DataError: If a sample differs.
     """
     args = parse_args(argv)
-    folder_of(args.out)
+    check(args.out)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     np.random.seed(0)
